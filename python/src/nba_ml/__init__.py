@@ -1,0 +1,1 @@
+"""Thin Python around the dbt feature store: import, train, register, predict."""
