@@ -1,0 +1,23 @@
+{#- The features of one version of the feature store, in order, as its YAML
+    declares them: a list of {name, data_type, description, order, group, unit,
+    window, calculation, range_min, range_max, null_means, known_at, example,
+    source_model}. Empty while dbt parses. -#}
+{% macro features_of(version) %}
+    {%- set features = [] -%}
+    {%- if execute -%}
+        {%- for node in graph.nodes.values() -%}
+            {%- if node.resource_type == "model" and node.name == "feature_store" and node.version == version -%}
+                {%- for column in node.columns.values() if column.meta.get("feature") -%}
+                    {%- set feature = dict(column.meta["feature"]) -%}
+                    {%- do feature.update({
+                        "name": column.name,
+                        "data_type": column.data_type,
+                        "description": column.description,
+                    }) -%}
+                    {%- do features.append(feature) -%}
+                {%- endfor -%}
+            {%- endif -%}
+        {%- endfor -%}
+    {%- endif -%}
+    {{ return(features | sort(attribute="order")) }}
+{% endmacro %}
