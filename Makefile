@@ -1,0 +1,102 @@
+# The front door. `make help` lists the verbs; each says what it does and prints
+# what to do next when it cannot.
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help setup dev data build docs run test lint prove bench clean
+
+PYTHON ?= python3
+NBA_ML_HOME ?= data
+override NBA_ML_HOME := $(abspath $(NBA_ML_HOME))
+export NBA_ML_HOME
+export DBT_PROFILES_DIR := $(CURDIR)/profiles
+export DBT_SEND_ANONYMOUS_USAGE_STATS := false
+
+BIN := .venv/bin
+# Data that stand still carry their own clock; live data use the present.
+ifeq ($(strip $(NBA_ML_AS_OF)),)
+NBA_ML_AS_OF := $(shell cat "$(NBA_ML_HOME)/raw/as_of" 2>/dev/null)
+endif
+export NBA_ML_AS_OF
+
+DBT_FILES := dbt_project.yml profiles/profiles.yml \
+	$(shell find models macros seeds tests -type f 2>/dev/null)
+RAW_FILES := $(wildcard $(NBA_ML_HOME)/raw/*)
+
+help: ## list the verbs
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 9
+
+.venv/installed: requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+	  echo "$(PYTHON) is not Python 3.11 or newer. Next: make PYTHON=/path/to/python3.11 $(MAKECMDGOALS)" >&2; exit 1; }
+	@echo "Installing the locked environment into .venv (about a minute)"
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+.venv/installed-dev: .venv/installed requirements-dev.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
+	@touch $@
+
+setup: .venv/installed ## environment from the lock, and data when there are none
+	@mkdir -p "$(NBA_ML_HOME)"
+	@test -e "$(NBA_ML_HOME)/raw/player_game_summary.parquet" || $(BIN)/nba-ml simulate
+	@echo "Ready. To use dbt directly:"
+	@echo "  source .venv/bin/activate"
+	@echo "  export NBA_ML_HOME='$(NBA_ML_HOME)' DBT_PROFILES_DIR='$(DBT_PROFILES_DIR)' NBA_ML_AS_OF='$$(cat "$(NBA_ML_HOME)/raw/as_of" 2>/dev/null)'"
+	@echo "  dbt build"
+
+dev: .venv/installed-dev
+
+data: .venv/installed
+	@mkdir -p "$(NBA_ML_HOME)"
+ifdef DATA
+	@$(BIN)/nba-ml import "$(DATA)" --frozen-clock
+else
+	@test -e "$(NBA_ML_HOME)/raw/player_game_summary.parquet" || $(BIN)/nba-ml simulate
+endif
+
+# Rebuilt when the data, the project or the clock changed. Without a clock of
+# their own the data are live, and every build is a new one.
+build: $(if $(NBA_ML_AS_OF),$(NBA_ML_HOME)/built,build-now)
+.PHONY: build-now
+build-now $(NBA_ML_HOME)/built: .venv/installed $(DBT_FILES) $(RAW_FILES)
+	@$(BIN)/dbt --quiet build --exclude resource_type:unit_test
+	@touch "$(NBA_ML_HOME)/built"
+
+docs: $(NBA_ML_HOME)/docs/index.html ## dbt docs and the feature catalogue as static HTML
+$(NBA_ML_HOME)/docs/index.html: $(NBA_ML_HOME)/built
+	@$(BIN)/dbt --quiet docs generate --static
+	@mkdir -p "$(NBA_ML_HOME)/docs"
+	@$(BIN)/dbt-features lint --strict
+	@$(BIN)/dbt-features build --connection nba_ml --no-cache >/dev/null
+	@rm -rf "$(NBA_ML_HOME)/docs/features"
+	@cp -r target/feature-catalog "$(NBA_ML_HOME)/docs/features"
+	@cp target/static_index.html $@
+
+run: ## everything: data, dbt build, train, register, predict. DATA=dir takes your files
+	@$(MAKE) --no-print-directory data
+	@$(MAKE) --no-print-directory build
+	@$(BIN)/nba-ml train --if-changed
+	@$(BIN)/nba-ml predict
+	@$(MAKE) --no-print-directory docs
+	@$(BIN)/nba-ml status
+
+lint: dev ## ruff and sqlfluff, both dialects
+	@$(BIN)/ruff check python
+	@$(BIN)/ruff format --check python
+	@$(BIN)/sqlfluff lint --dialect duckdb models tests macros
+	@$(BIN)/sqlfluff lint --dialect bigquery models tests macros
+
+test: lint ## everything that CI runs
+	@$(BIN)/python -m pytest
+
+prove: dev ## proof of no leakage on your data: make prove DATA=dir
+	@test -n "$(DATA)" || { echo "Which data? Next: make prove DATA=dir" >&2; exit 1; }
+	@NBA_ML_PROVE_DATA="$(abspath $(DATA))" $(BIN)/python -m pytest -v python/tests/test_leakage.py
+
+bench: dev ## benchmarks, as ratios
+	@$(BIN)/python python/benchmarks/run.py
+
+clean: ## forget the environment and what was generated; state stays
+	rm -rf .venv target logs
