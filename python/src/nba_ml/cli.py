@@ -1,8 +1,27 @@
-"""The command line: it parses, the modules work. Results on stdout, progress on stderr."""
+"""The command line: it parses, the modules work.
+
+Results go to stdout, progress to stderr.
+"""
 
 from __future__ import annotations
 
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
 import click
+
+from nba_ml import settings
+
+if TYPE_CHECKING:
+    from nba_ml.artefact import Manifest
+    from nba_ml.sources import Inspection
+    from nba_ml.training import Trained
+
+as_json = click.option("--json", "json_", is_flag=True, help="Print JSON.")
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -15,3 +34,382 @@ def cli() -> None:
     \b
         nba-ml status
     """
+
+
+@cli.command()
+@click.option(
+    "--config",
+    "config_path",
+    type=click.Path(path_type=Path, dir_okay=False),
+    default=settings.PROJECT / "python/config/training.yml",
+    show_default="python/config/training.yml",
+    help="What to train.",
+)
+@click.option(
+    "--bump",
+    type=click.Choice(["patch", "minor", "major"]),
+    help="Version step; not smaller than what changed.",
+)
+@click.option("--if-changed", is_flag=True, help="Do nothing when nothing changed.")
+@click.option("--force", is_flag=True, help="Train although nothing changed.")
+@as_json
+def train(
+    config_path: Path, bump: str | None, if_changed: bool, force: bool, json_: bool
+) -> None:
+    """Train one model, judge it beside the baselines, and register it.
+
+    Example:
+
+    \b
+        nba-ml train --if-changed
+    """
+    from nba_ml import training
+
+    config = training.read_config(config_path)
+    done = training.train(settings.home(), config, bump, if_changed, force)
+    if json_:
+        _print_json(asdict(done))
+    elif done.manifest:
+        _print_trained(done, done.manifest)
+    else:
+        click.echo(f"{done.model_id} covers these rows, configuration and libraries.")
+    for note in done.notes:
+        click.secho(note, fg="yellow", err=True)
+    if done.manifest and (leak := done.manifest.evaluation["leak_suspicion"]):
+        click.secho(f"WARNING: {leak}", fg="red", bold=True, err=True)
+
+
+def _print_trained(done: Trained, manifest: Manifest) -> None:
+    from nba_ml.evaluation import PREDICTORS
+
+    found = {
+        (m["population"], m["predictor"], m["metric"]): m for m in manifest.metrics
+    }
+    rows = []
+    for population in dict.fromkeys(m["population"] for m in manifest.metrics):
+        model = found[population, "model", "mae"]
+        maes = [found[population, name, "mae"]["value"] for name in PREDICTORS]
+        bias = found[population, "model", "bias"]["value"]
+        coverage = found[population, "model", "interval_coverage"]["value"]
+        rows.append(
+            [
+                population,
+                f"{model['n']:,}",
+                f"{maes[0]:.3f}",
+                f"{model['low']:.3f}..{model['high']:.3f}",
+                *(f"{mae:.3f}" for mae in maes[1:]),
+                f"{bias:+.2f}",
+                f"{coverage:.0%}",
+            ]
+        )
+    test, refit = manifest.evaluation["split"]["test"], manifest.refit
+    dropped = manifest.evaluation["dropped_test_rows"]
+    click.echo(
+        f"Mean absolute error in points on the test rows, {test['first_date']} to "
+        f"{test['last_date']}; {dropped} rows without a baseline left out"
+    )
+    baselines = [name.replace("_", "-") for name in PREDICTORS[1:]]
+    header = ["population", "N", "model", "95 %", *baselines, "bias", "in 80 %"]
+    _print_table(header, rows)
+    where = "registered" if done.is_synced else "registered in the spool"
+    click.echo(
+        f"{done.model_id} {where}: {done.path}\n"
+        f"Refitted on all rows ({refit['trees']} trees); differs by "
+        f"{refit['agreement_mae']:.2f} points on {refit['agreement_rows']}."
+    )
+
+
+@cli.command()
+@click.option("--date", "day", type=click.DateTime(["%Y-%m-%d"]), help="[next slate]")
+@click.option("--model-id", help="[the production model, else the newest]")
+@click.option(
+    "--mode",
+    type=click.Choice(["live", "replay", "backfill"]),
+    help="[live when the tables are less than 24 hours old, else replay]",
+)
+@as_json
+def predict(
+    day: datetime | None, model_id: str | None, mode: str | None, json_: bool
+) -> None:
+    """Predict the points of every expected player of one date.
+
+    Example:
+
+    \b
+        nba-ml predict --date 2024-04-14
+    """
+    from nba_ml import prediction
+
+    slate = prediction.predict(
+        settings.home(), day.date() if day else None, model_id, mode
+    )
+    if json_:
+        facts = {"model_id": slate.model_id, "game_date": slate.game_date}
+        facts |= {"mode": slate.mode, "skipped": slate.skipped}
+        _print_json(facts | {"predictions": slate.rows.to_dict("records")})
+    else:
+        columns = ["player_lookup", "game_id", "predicted_points"]
+        columns += ["predicted_low", "predicted_high", "confidence"]
+        top = slate.rows[columns].head(10).itertuples(index=False)
+        _print_table(
+            ["player", "game", "points", "80 % interval", "within 5"],
+            [
+                [player, game, f"{points:.1f}", f"{low:.1f}..{high:.1f}", f"{sure:.0%}"]
+                for player, game, points, low, high, sure in top
+            ],
+        )
+        logged = "logged" if slate.is_synced else "logged in the spool"
+        click.echo(
+            f"{len(slate.rows)} predictions for {slate.game_date} by {slate.model_id} "
+            f"({slate.mode}) {logged}; {slate.skipped} players with too few games."
+        )
+    for note in slate.notes:
+        click.secho(note, fg="yellow", err=True)
+
+
+@cli.command()
+@as_json
+def sync(json_: bool) -> None:
+    """Load spooled events into the warehouse; safe to repeat.
+
+    Example:
+
+    \b
+        nba-ml sync
+    """
+    from nba_ml import spool
+
+    done = spool.sync(settings.home())
+    if json_:
+        _print_json(asdict(done))
+    else:
+        new = ", ".join(
+            f"{count} {table}" for table, count in done.rows.items() if count
+        )
+        click.echo(f"{done.files} files loaded; new rows: {new or 'none'}.")
+    if done.problems:
+        raise settings.UserError("\n".join(done.problems))
+
+
+@cli.command()
+@click.option("--compare", nargs=2, metavar="A B", help="Two models on identical rows.")
+@as_json
+def status(compare: tuple[str, str] | None, json_: bool) -> None:
+    """Show the models, the live one, the age of the data and the backlog.
+
+    Example:
+
+    \b
+        nba-ml status --compare xgboost_v1.1.0 xgboost_v1.0.0
+    """
+    from nba_ml import registry
+
+    if compare:
+        pairs = registry.compare(settings.home(), *compare)
+        if json_:
+            return _print_json(pairs)
+        shown = ["population", "n", "mae", "other_mae", "mae_difference"]
+        rows = [[_text(pair[name]) for name in shown] for pair in pairs]
+        return _print_table(["population", "N", *compare, "difference"], rows)
+    facts = registry.status(settings.home())
+    if json_:
+        return _print_json(facts)
+    shown = ["model_id", "status", "trained_at", "test_mae", "baseline_mae", "skill"]
+    _print_table(shown, [[_text(m[name]) for name in shown] for m in facts["models"]])
+    data, backlog = facts["data"] or {}, facts["spool"]["files"]
+    click.echo(f"Live: {facts['live_model_id'] or 'no model'}")
+    click.echo("Data: " + ", ".join(f"{k} {_text(v)}" for k, v in data.items()))
+    click.echo(
+        f"Spool: {backlog} files wait" + (", run nba-ml sync" if backlog else "")
+    )
+    for orphan in facts["orphans"]:
+        click.secho(f"Orphan: {orphan}", fg="yellow")
+
+
+@cli.command()
+@click.option("--seasons", default=3, show_default=True, type=click.IntRange(1, 20))
+@click.option("--seed", default=7, show_default=True, type=click.IntRange(0))
+@click.option(
+    "--scale", default=1, show_default=True, type=click.IntRange(1, 16), help="Leagues."
+)
+@click.option("--force", is_flag=True, help="Replace files of your own, too.")
+def simulate(seasons: int, seed: int, scale: int, force: bool) -> None:
+    """Write the box scores of a simulated league to NBA_ML_HOME/raw.
+
+    Example:
+
+    \b
+        nba-ml simulate --seasons 3 --seed 7
+    """
+    from rich.console import Console
+    from rich.progress import Progress
+
+    from nba_ml import simulator
+
+    raw = settings.home().raw
+    with Progress(console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task("Simulating seasons", total=seasons * scale)
+        made = simulator.simulate(
+            raw, seasons, seed, scale, force, lambda: progress.advance(task)
+        )
+    if made is None:
+        click.echo(f"{raw} holds this league already; nothing to do.")
+        return
+    for name, rows in made.rows.items():
+        click.echo(f"{rows:>9,} rows  {name}")
+    click.echo(f"The clock of these data is {made.as_of} (UTC).")
+
+
+@cli.command("import")
+@click.argument(
+    "paths", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="PATH..."
+)
+@click.option("--table", help="The table that the files hold, if not in their names.")
+@click.option(
+    "--minutes",
+    type=click.Choice(["decimal", "mm:ss"]),
+    default="decimal",
+    show_default=True,
+)
+@click.option("--encoding", default="utf-8", show_default=True, help="Of CSV files.")
+@click.option(
+    "--frozen-clock",
+    is_flag=True,
+    help="Data that stand still: noon of their last regular-season date is now.",
+)
+def import_(
+    paths: tuple[Path, ...],
+    table: str | None,
+    minutes: str,
+    encoding: str,
+    frozen_clock: bool,
+) -> None:
+    """Check Parquet or CSV files and publish them in NBA_ML_HOME/raw.
+
+    PATH is a file or a folder; a file belongs to the table that its name begins
+    with. Everything is published, or nothing.
+
+    Example:
+
+    \b
+        nba-ml import exports/ --frozen-clock
+    """
+    from rich.console import Console
+
+    from nba_ml import sources
+
+    raw = settings.home().raw
+    with Console(stderr=True).status("Checking the files"):
+        done = sources.import_files(raw, paths, table, minutes, encoding, frozen_clock)
+    if done is None:
+        click.echo(f"{raw}: unchanged, these files are imported already.")
+        return
+    imported, ignored = done
+    for one in imported:
+        click.echo(f"{one.rows:>9,} rows  {one.table}  from {', '.join(one.files)}")
+        if one.dropped:
+            click.echo(f"{'':>16}  not in the contract: {', '.join(one.dropped)}")
+    if ignored:
+        click.echo(f"ignored: {', '.join(file.name for file in ignored)}")
+
+
+@cli.command()
+@click.argument("path", required=False, type=click.Path(path_type=Path))
+@click.option("--encoding", default="utf-8", show_default=True, help="Of CSV files.")
+@as_json
+def check(path: Path | None, encoding: str, json_: bool) -> None:
+    """Look at source files without changing anything; 1 if they break the contract.
+
+    Example:
+
+    \b
+        nba-ml check exports/
+    """
+    from nba_ml import sources
+
+    where = path or settings.home().raw
+    seen, ignored = sources.inspect(where, encoding)
+    if json_:
+        found = [asdict(one) | {"ok": one.ok} for one in seen]
+        _print_json({"tables": found, "ignored": [str(file) for file in ignored]})
+    else:
+        _print_seen(seen, ignored)
+    if not all(one.ok for one in seen):
+        raise SystemExit(1)
+
+
+def _print_seen(seen: list[Inspection], ignored: list[Path]) -> None:
+    rows = [
+        [
+            one.table + (" (required)" if one.required else ""),
+            f"{one.rows:,}" if one.files else "not found",
+            *(
+                f"{one.bytes:,}",
+                f"{_text(one.first_date)}..{_text(one.last_date)}",
+                f"{len(one.found)} of {len(one.found) + len(one.missing)}",
+                f"{one.duplicate_keys:,}",
+                str(len(one.violations)),
+            )[: 5 if one.files else 0],
+        ]
+        for one in seen
+    ]
+    header = [
+        "table",
+        "rows",
+        "bytes",
+        "dates",
+        "columns",
+        "duplicates",
+        "broken rules",
+    ]
+    _print_table(header, rows)
+    for one in seen:
+        if not one.files:
+            continue
+        for what in ("missing_required", "missing", "extra"):
+            if names := getattr(one, what):
+                text = what.replace("_", " ")
+                click.echo(f"{one.table}, {text}: {', '.join(names)}")
+        # below one percent on played rows is left to --json
+        for what, limit in (("null_rates", 0.01), ("constants", None)):
+            shares = [
+                c for c in getattr(one, what) if limit is None or c.value >= limit
+            ]
+            lines: dict[str, list[str]] = {}
+            for share in shares:
+                value = share.value if limit is None else f"{share.value:.0%}"
+                lines.setdefault(share.column, []).append(
+                    f"{_text(share.season_year)}: {value}"
+                )
+            if lines:
+                title = "constant in season" if limit is None else "NULL on played rows"
+                _print_table(
+                    [one.table, title], [[c, ", ".join(v)] for c, v in lines.items()]
+                )
+        for violation in one.violations:
+            click.secho(str(violation), fg="red")
+    if ignored:
+        click.echo(f"ignored: {', '.join(file.name for file in ignored)}")
+
+
+def _print_json(value: Any) -> None:
+    click.echo(json.dumps(value, indent=2, default=str))
+
+
+def _print_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    from rich.box import SIMPLE
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(*header, box=SIMPLE)
+    for row in rows:
+        table.add_row(*row)
+    console = Console()
+    width = console.width if console.is_terminal else 160
+    Console(width=width, markup=False).print(table)
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, float):
+        return f"{value:.3f}"
+    return "-" if value is None else str(value).removesuffix("T00:00:00.000")

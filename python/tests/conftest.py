@@ -1,0 +1,56 @@
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+import small_warehouse
+from nba_ml import simulator, training
+from nba_ml.settings import Home
+
+
+@pytest.fixture(scope="session")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Home:
+    """A small warehouse; copy it, never change it."""
+    home = Home(tmp_path_factory.mktemp("built"))
+    small_warehouse.build(home)
+    return home
+
+
+@pytest.fixture(scope="session")
+def trained(
+    built: Home, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Home, training.Trained]:
+    """The same with one registered model; copy it, never change it."""
+    home = Home(tmp_path_factory.mktemp("trained"))
+    shutil.copy(built.warehouse, home.warehouse)
+    return home, training.train(home, small_warehouse.config())
+
+
+@pytest.fixture
+def home(built: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Home:
+    """A state folder of one's own, no model in it, current for the commands."""
+    shutil.copy(built.warehouse, tmp_path / "warehouse.duckdb")
+    monkeypatch.setenv("NBA_ML_HOME", str(tmp_path))
+    return Home(tmp_path)
+
+
+@pytest.fixture
+def trained_home(
+    trained: tuple[Home, training.Trained],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Home:
+    """A state folder of one's own with one registered model."""
+    shutil.copytree(trained[0].root, tmp_path, dirs_exist_ok=True)
+    monkeypatch.setenv("NBA_ML_HOME", str(tmp_path))
+    return Home(tmp_path)
+
+
+@pytest.fixture(scope="session")
+def simulated_home(tmp_path_factory: pytest.TempPathFactory) -> Home:
+    """Raw files of three simulated seasons, seed 7; copy them, never change them."""
+    home = Home(tmp_path_factory.mktemp("simulated"))
+    simulator.simulate(home.raw)
+    return home
