@@ -2,7 +2,7 @@
 
 
 def type_float() -> str:
-    return "float"
+    return "float64"
 
 
 def type_timestamp() -> str:
@@ -27,3 +27,11 @@ def string_literal(text: str) -> str:
 
 def escape_single_quotes(text: str) -> str:
     return text.replace("'", "''")
+
+
+def dateadd(part: str, interval: int, date: str) -> str:
+    return f"date_add({date}, {interval})"
+
+
+def array_construct(inputs: list, type: str) -> str:
+    return f"cast(null as {type})"

@@ -1,0 +1,155 @@
+"""The spool: events on local disk until the warehouse has them.
+
+A locked warehouse, a dead network or a killed process loses nothing: a batch
+is one file, there whole or not at all, and is deleted only after its commit.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+from nba_ml.files import flush_folder, locked, write_atomically
+from nba_ml.settings import Home, UserError
+from nba_ml.warehouse import Warehouse, WarehouseLocked, WarehouseMissing
+
+Batch = dict[str, list[dict[str, Any]]]
+FORGOTTEN = 3600.0  # seconds after which an unfinished temporary file is dead
+
+
+@dataclass(frozen=True)
+class Event:
+    """One row for one event table; values are what JSON can hold."""
+
+    table: str
+    row: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Synced:
+    """What a sync did: files loaded, new rows by table, and what it left."""
+
+    files: int = 0
+    rows: dict[str, int] = field(default_factory=dict)
+    problems: list[str] = field(default_factory=list)
+
+
+def write(folder: Path, events: Sequence[Event]) -> Path:
+    """Write a batch as one file, all or nothing; return its path.
+
+    Raises ValueError for NaN and infinity: a missing value is None.
+    """
+    lines = [
+        json.dumps({"table": event.table, "row": event.row}, allow_nan=False)
+        for event in events
+    ]
+    moment = datetime.now(UTC).strftime("%Y%m%dT%H%M%S%fZ")
+    content = "".join(f"{line}\n" for line in lines).encode()
+    return write_atomically(folder / f"{moment}-{uuid4()}.jsonl", content)
+
+
+def pending(folder: Path) -> list[Path]:
+    """Files that wait for a sync, oldest first."""
+    return sorted(folder.glob("[!.]*.jsonl"))
+
+
+def parse(path: Path) -> Batch:
+    """Rows by table. Raises UserError that names file and line."""
+    batch: Batch = defaultdict(list)
+    for number, line in enumerate(path.read_bytes().splitlines(), start=1):
+        try:
+            event = json.loads(line)
+            batch[str(event["table"])].append(dict(event["row"]))
+        except (ValueError, KeyError, TypeError) as error:
+            raise UserError(
+                f"{path}, line {number}, is no event ({error!r}). The file is kept: "
+                "repair the line, or move the file away, and run nba-ml sync."
+            ) from error
+    if not batch:
+        raise UserError(f"{path} is empty. Move it away and run nba-ml sync.")
+    return batch
+
+
+def rows(folder: Path, table: str) -> list[dict[str, Any]]:
+    """Unsynced rows of one table; unreadable files are left to `sync`."""
+    found: list[dict[str, Any]] = []
+    for path in pending(folder):
+        try:
+            found += parse(path).get(table, [])
+        except (FileNotFoundError, UserError):  # synced just now, or corrupt
+            continue
+    return found
+
+
+def sync(home: Home) -> Synced:
+    """Load every file into its event tables, then delete it.
+
+    All readable files are one transaction; when one of them does not fit, each
+    is a transaction of its own, and the unfit stay. Safe beside other syncs
+    and after a kill between commit and deletion: ids decide what is new.
+    Raises WarehouseLocked or WarehouseMissing with nothing loaded.
+    """
+    warehouse = Warehouse(home.warehouse)
+    result = Synced()
+    with locked(home.spool / ".lock"):
+        _remove_unfinished(home.spool)
+        batches: dict[Path, Batch] = {}
+        for path in pending(home.spool):
+            try:
+                batches[path] = parse(path)
+            except UserError as error:
+                result.problems.append(error.message)
+        return _load(warehouse, batches, result)
+
+
+def try_sync(home: Home) -> tuple[bool, list[str]]:
+    """Sync after an event that must not be lost: whether it is in, and notes."""
+    try:
+        return True, sync(home).problems
+    except WarehouseLocked as error:
+        return False, [f"{error.message} It is safe in the spool: nba-ml sync"]
+
+
+def _load(warehouse: Warehouse, batches: dict[Path, Batch], done: Synced) -> Synced:
+    if not batches:
+        return done
+    try:
+        counts = warehouse.append(_merged(batches.values()))
+    except (WarehouseLocked, WarehouseMissing):
+        raise
+    except UserError as error:
+        if len(batches) > 1:
+            for path, batch in batches.items():
+                done = _load(warehouse, {path: batch}, done)
+            return done
+        kept = [f"{path} is kept. {error.message}" for path in batches]
+        return Synced(done.files, done.rows, done.problems + kept)
+    for path in batches:
+        path.unlink()
+    flush_folder(next(iter(batches)).parent)
+    totals = {
+        table: done.rows.get(table, 0) + counts.get(table, 0)
+        for table in {**done.rows, **counts}
+    }
+    return Synced(done.files + len(batches), totals, done.problems)
+
+
+def _merged(batches: Iterable[Batch]) -> Batch:
+    merged: Batch = defaultdict(list)
+    for batch in batches:
+        for table, found in batch.items():
+            merged[table] += found
+    return merged
+
+
+def _remove_unfinished(folder: Path) -> None:
+    for path in folder.glob(".*.tmp"):
+        if path.stat().st_mtime < time.time() - FORGOTTEN:
+            path.unlink(missing_ok=True)

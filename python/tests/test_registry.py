@@ -1,0 +1,179 @@
+from __future__ import annotations
+
+import re
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+import small_warehouse
+from nba_ml import artefact, registry, spool
+from nba_ml.artefact import Version
+from nba_ml.cli import cli
+from nba_ml.registry import Candidate, Registered
+from nba_ml.settings import Home, UserError
+from nba_ml.spool import Event
+
+SAME = Candidate("v1", "xgboost", "hash", "{}", "frame", '{"xgboost":"3.2.0"}')
+
+
+def model(text: str, candidate: Candidate = SAME) -> Registered:
+    version = Version.parse(text)
+    return Registered(version.model_id, version, candidate)
+
+
+@pytest.mark.parametrize(
+    ("newest", "change", "bump", "force", "expected"),
+    [
+        (None, {}, None, False, "1.0.0"),
+        ("1.0.0", {"feature_version": "v2"}, None, False, "2.0.0"),
+        ("1.4.2", {"algorithm": "other"}, None, False, "2.0.0"),
+        ("1.4.2", {"features_hash": "other"}, None, False, "2.0.0"),
+        ("1.4.2", {"config": "other"}, None, False, "1.5.0"),
+        ("1.4.2", {"training_frame_sha256": "other"}, None, False, "1.5.0"),
+        ("1.4.2", {"library_versions": "{}"}, None, False, "1.4.3"),
+        ("1.4.2", {}, None, True, "1.4.3"),
+        ("1.4.2", {}, "patch", False, "1.4.3"),
+        ("1.4.2", {}, "major", False, "2.0.0"),
+        ("1.4.2", {"config": "other"}, "major", False, "2.0.0"),
+        ("1.9.0", {"config": "other"}, "minor", False, "1.10.0"),
+        ("1.4.2", {}, None, False, "Nothing changed since xgboost_v1.4.2"),
+        ("1.4.2", {"config": "x"}, "patch", False, "this is a minor change"),
+        ("1.4.2", {"features_hash": "x"}, "minor", True, "this is a major change"),
+    ],
+)
+def test_next_version(
+    newest: str, change: dict[str, str], bump: str | None, force: bool, expected: str
+) -> None:
+    old = model("0.9.0", replace(SAME, config="old"))
+    models = [old, model(newest)] if newest else []
+    candidate = replace(SAME, **change)
+    taken = {known.version for known in models}
+    if expected[0].isdigit():
+        found = registry.next_version(models, candidate, taken, bump, force)
+        assert str(found) == expected
+    else:
+        with pytest.raises(UserError, match=expected):
+            registry.next_version(models, candidate, taken, bump, force)
+
+
+def test_versions_of_files_and_reservations_are_never_reused(tmp_path: Path) -> None:
+    (tmp_path / "archive").mkdir()
+    (tmp_path / "archive/xgboost_v1.7.0.meta.json").touch()
+    taken = artefact.taken(tmp_path)
+    changed = replace(SAME, config="other")
+    found = registry.next_version([model("1.0.0")], changed, taken)
+    assert str(found) == "1.8.0"
+    assert str(registry.next_version([], changed, taken)) == "1.8.0"
+
+
+def test_reservation_is_exclusive_and_cleans_up(tmp_path: Path) -> None:
+    def choose(taken: set[Version]) -> Version:
+        return Version(1, len(taken), 0)
+
+    with artefact.reserve(tmp_path, set, choose) as (first, path):
+        assert path.exists()
+        with artefact.reserve(tmp_path, set, choose) as (second, _):
+            assert (str(first), str(second)) == ("1.0.0", "1.1.0")
+            assert artefact.sweep(tmp_path, set) == [], "living trainers are left alone"
+        again = artefact.reserve(tmp_path, set, lambda _: first)
+        with pytest.raises(FileExistsError), again:
+            pass
+    (tmp_path / "staging/xgboost_v1.2.0.lock").touch()
+    (tmp_path / "staging/xgboost_v1.2.0.json").touch()
+    (tmp_path / "staging/.xgboost_v1.2.0.json.ab.tmp").touch()
+    (tmp_path / "staging/xgboost_v1.3.0.lock").touch()
+    (tmp_path / "staging/xgboost_v1.3.0.json").touch()
+    swept = artefact.sweep(tmp_path, lambda: {"xgboost_v1.3.0"})
+    assert swept == ["xgboost_v1.2.0"]
+    left = {path.name for path in (tmp_path / "staging").iterdir()}
+    assert left == {f"xgboost_v1.{i}.0.json" for i in (0, 1, 3)}
+    failing = artefact.reserve(tmp_path, set, lambda _: Version(2, 0, 0))
+    with pytest.raises(ZeroDivisionError), failing:
+        raise ZeroDivisionError
+    assert Version(2, 0, 0) not in artefact.taken(tmp_path)
+
+
+def test_registered_models_are_those_of_warehouse_and_spool(trained_home: Home) -> None:
+    unsynced = registry.model_event(
+        "trained",
+        "xgboost_v1.10.0",
+        **dict.fromkeys(Candidate.__dataclass_fields__, "x"),
+    )
+    spool.write(trained_home.spool, [unsynced])
+    found = [known.model_id for known in registry.registered(trained_home)]
+    assert found == ["xgboost_v1.0.0", "xgboost_v1.10.0"]
+    unbuilt = Home(trained_home.root / "other")
+    unbuilt.root.mkdir()
+    small_warehouse.load(unbuilt.warehouse, small_warehouse.games())
+    with pytest.raises(UserError, match="dbt build -s model_events"):
+        registry.registered(unbuilt)
+
+
+# the SQL of the registry, by dbt itself
+
+
+def event(event_type: str, model_id: str, number: int) -> Event:
+    made = registry.model_event(event_type, model_id)
+    return Event("model_events", {**made.row, "event_id": f"{model_id}-{number}"})
+
+
+def test_dbt_tests_pass_on_a_real_registry_and_catch_violations(
+    built: Home, trained: tuple[Home, object], tmp_path: Path
+) -> None:
+    home = Home(tmp_path)
+    shutil.copy(trained[0].warehouse, home.warehouse)
+    shutil.copytree(built.root / "target", tmp_path / "target")
+    path = "path:models/registry"
+    selection = ["--select", path, "path:models/predictions"]
+    healthy = small_warehouse.dbt(home, "build", *selection, "--full-refresh")
+    assert healthy.returncode == 0, healthy.stdout
+    kept = registry.status(home)["models"]
+    assert len(kept) == 1, "a full refresh keeps what Python wrote"
+    planted = [
+        event(kind, model_id, number)
+        for model_id in ("xgboost_v2.0.0", "xgboost_v3.0.0")
+        for number, kind in enumerate(["trained", "staged", "promoted"])
+    ]
+    planted += [event("promoted", "xgboost_v1.0.0", 1)]  # never staged
+    planted += [event("adopted", "xgboost_v2.0.0", 9)]
+    planted += [event("staged", "xgboost_v8.0.0", 1)]  # never trained
+    metric = {"event_id": "x", "model_id": "xgboost_v1.0.0", "split": "test"}
+    metric |= {"population": "all", "predictor": "model", "metric": "mae"}
+    planted += [Event("model_metrics", {**metric, "value": 1.0})]
+    log = {"prediction_id": "p", "model_id": "xgboost_v1.0.0", "artifact_sha256": "no"}
+    log |= {"mode": "live", "variant": "production", "player_lookup": "a"}
+    log |= {"game_id": "g", "game_date": "2024-01-01", "predicted_points": 1.0}
+    planted += [Event("prediction_log", log)]
+    spool.write(home.spool, planted)
+    assert spool.sync(home).problems == []
+    broken = small_warehouse.dbt(
+        home, "test", *selection, "--exclude-resource-type", "unit_test"
+    )
+    assert broken.returncode == 1
+    failed = re.findall(r"Failure in test (\S+)", broken.stdout)
+    for guard in (
+        "model_registry__one_production_one_staging",
+        "accepted_values_model_transitions_is_allowed__False__True",
+        "accepted_values_model_events_event_type",
+        "relationships_model_events_model_id__model_id__ref_model_registry_",
+        "unique_combination_model_metrics",
+        "accepted_values_model_lineage_is_registered_artifact__False__True",
+    ):
+        assert any(name.startswith(guard) for name in failed), (guard, broken.stdout)
+
+
+def test_status_of_a_fresh_folder_says_what_to_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NBA_ML_HOME", str(tmp_path))
+    result = CliRunner().invoke(cli, ["status"])
+    assert result.exit_code == 1 and "dbt build" in result.output
+
+
+@pytest.mark.parametrize("name", ["train", "predict", "sync", "status"])
+def test_help_has_a_line_to_paste(name: str) -> None:
+    result = CliRunner().invoke(cli, [name, "--help"])
+    assert result.exit_code == 0 and f"  nba-ml {name}" in result.output
