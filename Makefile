@@ -77,9 +77,9 @@ $(NBA_ML_HOME)/docs/index.html: $(NBA_ML_HOME)/built
 run: ## everything: data, dbt build, train, register, predict. DATA=dir takes your files
 	@$(MAKE) --no-print-directory data
 	@$(MAKE) --no-print-directory build
-	@$(BIN)/nba-ml train --if-changed
-	@$(BIN)/nba-ml predict
+	@$(BIN)/nba-ml train --if-changed --json >/dev/null # status prints the result
 	@$(MAKE) --no-print-directory docs
+	@$(BIN)/nba-ml predict
 	@$(BIN)/nba-ml status
 
 lint: dev ## ruff and sqlfluff, both dialects

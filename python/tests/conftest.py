@@ -2,12 +2,25 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 import small_warehouse
 from nba_ml import simulator, training
 from nba_ml.settings import Home
+
+if TYPE_CHECKING:
+    from dbt_project import DbtProject
+
+
+@pytest.fixture(scope="session")
+def project(tmp_path_factory: pytest.TempPathFactory) -> DbtProject:
+    """A copy of the dbt project, to build in this process."""
+    # here, since importing dbt takes seconds that most tests need not spend
+    from dbt_project import DbtProject
+
+    return DbtProject.copy_to(tmp_path_factory.mktemp("project"))
 
 
 @pytest.fixture(scope="session")

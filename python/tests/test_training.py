@@ -32,11 +32,6 @@ def frame_of(home: Home) -> pd.DataFrame:
     return training.read_frame(Warehouse(home.warehouse), small_warehouse.config())
 
 
-def manifest_of(done: Trained) -> artefact.Manifest:
-    assert done.manifest
-    return done.manifest
-
-
 # configuration
 
 
@@ -266,16 +261,14 @@ def test_every_predictor_is_judged_on_identical_rows(
         " or (player_lookup = 'player00' and game_date > '2024-03-01')"
     )
     done = training.train(home, small_warehouse.config())
-    manifest = manifest_of(done)
+    manifest = done.manifest
     dropped = manifest.evaluation["dropped_test_rows"]
     test = manifest.evaluation["split"]["test"]["rows"]
-    every = [m for m in manifest_of(done).metrics if m["population"] == "all"]
+    every = [m for m in done.manifest.metrics if m["population"] == "all"]
     assert dropped > 50
     assert {m["n"] for m in every} == {test - dropped}
-    for population in {m["population"] for m in manifest_of(done).metrics}:
-        sizes = {
-            m["n"] for m in manifest_of(done).metrics if m["population"] == population
-        }
+    for population in {m["population"] for m in done.manifest.metrics}:
+        sizes = {m["n"] for m in done.manifest.metrics if m["population"] == population}
         assert len(sizes) == 1
     stored = Warehouse(home.warehouse).read(
         "select count(*) as n from test_predictions"
@@ -333,7 +326,7 @@ def test_result_and_registry_agree(trained: tuple[Home, Trained]) -> None:
     assert done.model_id == "xgboost_v1.0.0" and done.is_synced and not done.notes
     [row] = registry.status(home)["models"]
     mae = evaluation.value_of(
-        manifest_of(done).metrics, population="all", predictor="model", metric="mae"
+        done.manifest.metrics, population="all", predictor="model", metric="mae"
     )
     assert row["test_mae"] == pytest.approx(mae["value"])
     assert row["status"] == "training" and row["skill"] > 0
@@ -358,7 +351,7 @@ def test_saved_and_loaded_predictions_are_bit_identical(
     home, done = trained
     config, frame = small_warehouse.config(), frame_of(home)
     features = artefact.FeatureSet("v1", tuple(small_warehouse.FEATURES))
-    trees = manifest_of(done).refit["trees"]
+    trees = done.manifest.refit["trees"]
     fresh = training.refit(config, features, frame, trees)
     model = artefact.load(Path(str(done.path)), features)
     expected = training._predict(fresh, features, frame)
@@ -420,7 +413,7 @@ def test_without_a_slate_the_last_test_date_is_compared(home: Home) -> None:
     frame = small_warehouse.games()
     small_warehouse.load(home.warehouse, frame[~frame["is_scheduled"]])
     done = training.train(home, small_warehouse.config())
-    assert "last test date" in manifest_of(done).refit["agreement_rows"]
+    assert "last test date" in done.manifest.refit["agreement_rows"]
 
 
 # kills, locks and company

@@ -187,6 +187,12 @@ def reservations(store: Path) -> list[Path]:
     return sorted((store / FOLDERS[0]).glob("*.lock"))
 
 
+def find(store: Path, model_id: str) -> Path | None:
+    """The model file of `model_id`, whichever folder it is in."""
+    paths = (store / folder / f"{model_id}.json" for folder in FOLDERS)
+    return next((path for path in paths if path.exists()), None)
+
+
 def taken(store: Path) -> set[Version]:
     """Versions that any file in the store carries."""
     pattern = re.compile(rf"{ALGORITHM}_v(\d+\.\d+\.\d+)\.")

@@ -19,7 +19,6 @@ from nba_ml import settings
 if TYPE_CHECKING:
     from nba_ml.artefact import Manifest
     from nba_ml.sources import Inspection
-    from nba_ml.training import Trained
 
 as_json = click.option("--json", "json_", is_flag=True, help="Print JSON.")
 
@@ -69,17 +68,24 @@ def train(
     done = training.train(settings.home(), config, bump, if_changed, force)
     if json_:
         _print_json(asdict(done))
-    elif done.manifest:
-        _print_trained(done, done.manifest)
     else:
-        click.echo(f"{done.model_id} covers these rows, configuration and libraries.")
+        _print_evaluation(done.manifest)
+        refit = done.manifest.refit
+        where = "registered" if done.is_synced else "registered in the spool"
+        if not done.is_new:
+            where = "covers these rows, this configuration and these libraries"
+        click.echo(
+            f"{done.model_id} {where}: {done.path}\n"
+            f"Refitted on all rows ({refit['trees']} trees); differs by "
+            f"{refit['agreement_mae']:.2f} points on {refit['agreement_rows']}."
+        )
     for note in done.notes:
         click.secho(note, fg="yellow", err=True)
-    if done.manifest and (leak := done.manifest.evaluation["leak_suspicion"]):
+    if leak := done.manifest.evaluation["leak_suspicion"]:
         click.secho(f"WARNING: {leak}", fg="red", bold=True, err=True)
 
 
-def _print_trained(done: Trained, manifest: Manifest) -> None:
+def _print_evaluation(manifest: Manifest) -> None:
     from nba_ml.evaluation import PREDICTORS
 
     found = {
@@ -102,21 +108,16 @@ def _print_trained(done: Trained, manifest: Manifest) -> None:
                 f"{coverage:.0%}",
             ]
         )
-    test, refit = manifest.evaluation["split"]["test"], manifest.refit
+    test = manifest.evaluation["split"]["test"]
     dropped = manifest.evaluation["dropped_test_rows"]
     click.echo(
-        f"Mean absolute error in points on the test rows, {test['first_date']} to "
-        f"{test['last_date']}; {dropped} rows without a baseline left out"
+        f"{manifest.model_id}: mean absolute error in points on the test rows, "
+        f"{test['first_date']} to {test['last_date']}; "
+        f"{dropped} rows without a baseline left out"
     )
     baselines = [name.replace("_", "-") for name in PREDICTORS[1:]]
     header = ["population", "N", "model", "95 %", *baselines, "bias", "in 80 %"]
     _print_table(header, rows)
-    where = "registered" if done.is_synced else "registered in the spool"
-    click.echo(
-        f"{done.model_id} {where}: {done.path}\n"
-        f"Refitted on all rows ({refit['trees']} trees); differs by "
-        f"{refit['agreement_mae']:.2f} points on {refit['agreement_rows']}."
-    )
 
 
 @cli.command()
@@ -195,14 +196,14 @@ def sync(json_: bool) -> None:
 @click.option("--compare", nargs=2, metavar="A B", help="Two models on identical rows.")
 @as_json
 def status(compare: tuple[str, str] | None, json_: bool) -> None:
-    """Show the models, the live one, the age of the data and the backlog.
+    """Show the models, how good the leading one is, the data and the backlog.
 
     Example:
 
     \b
         nba-ml status --compare xgboost_v1.1.0 xgboost_v1.0.0
     """
-    from nba_ml import registry
+    from nba_ml import artefact, registry
 
     if compare:
         pairs = registry.compare(settings.home(), *compare)
@@ -211,17 +212,31 @@ def status(compare: tuple[str, str] | None, json_: bool) -> None:
         shown = ["population", "n", "mae", "other_mae", "mae_difference"]
         rows = [[_text(pair[name]) for name in shown] for pair in pairs]
         return _print_table(["population", "N", *compare, "difference"], rows)
-    facts = registry.status(settings.home())
+    home = settings.home()
+    facts = registry.status(home)
     if json_:
         return _print_json(facts)
     shown = ["model_id", "status", "trained_at", "test_mae", "baseline_mae", "skill"]
     _print_table(shown, [[_text(m[name]) for name in shown] for m in facts["models"]])
+    if facts["models"]:
+        leading = registry.choose(home, None)["model_id"]
+        if path := artefact.find(home.models, leading):
+            _print_evaluation(artefact.read_manifest(path))
     data, backlog = facts["data"] or {}, facts["spool"]["files"]
-    click.echo(f"Live: {facts['live_model_id'] or 'no model'}")
-    click.echo("Data: " + ", ".join(f"{k} {_text(v)}" for k, v in data.items()))
-    click.echo(
-        f"Spool: {backlog} files wait" + (", run nba-ml sync" if backlog else "")
-    )
+    live = facts["live_model_id"] or "no model, none was deployed"
+    lines = {
+        "Live": live,
+        "Data": ", ".join(f"{k} {_text(v)}" for k, v in data.items()),
+        "Spool": f"{backlog} files wait" + (", run nba-ml sync" if backlog else ""),
+        "Warehouse": home.warehouse,
+        "Models": home.models,
+    }
+    docs = home.root / "docs"
+    if docs.exists():
+        lines |= {"Docs": docs / "index.html"}
+        lines |= {"Catalogue": docs / "features" / "index.html"}
+    for name, value in lines.items():
+        click.echo(f"{name + ':':<11}{value}")
     for orphan in facts["orphans"]:
         click.secho(f"Orphan: {orphan}", fg="yellow")
 

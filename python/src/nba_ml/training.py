@@ -329,11 +329,11 @@ class _bar(xgb.callback.TrainingCallback):
 
 @dataclass(frozen=True)
 class Trained:
-    """A registered model; not new when one made training unnecessary."""
+    """A registered model; not new when it made training unnecessary."""
 
     model_id: str
-    manifest: Manifest | None = None
-    path: str | None = None
+    manifest: Manifest
+    path: str
     is_new: bool = True
     is_synced: bool = True
     notes: list[str] = field(default_factory=list)
@@ -368,8 +368,10 @@ def train(
     )
     if if_changed:
         for model in registry.registered(home):
-            if model.candidate == candidate:
-                return Trained(model.model_id, is_new=False)
+            path = artefact.find(home.models, model.model_id)
+            if model.candidate == candidate and path:
+                found = artefact.read_manifest(path)
+                return Trained(model.model_id, found, str(path), is_new=False)
     check_frame(frame, catalog)
     parts = split(frame, config)
     slate, slate_name = _slate(warehouse, config, parts.test)
