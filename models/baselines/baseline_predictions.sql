@@ -43,7 +43,11 @@ adjusted as (
             else 0
         end as defence_adjustment,
         case when back_to_back = 1 then -2.5 else 0 end as rest_adjustment,
-        case when is_home = 1 then 1.3 else -0.6 end as venue_adjustment,
+        case
+            when is_home = 1 then 1.3
+            when is_home = 0 then -0.6
+            else 0
+        end as venue_adjustment,
         case
             when minutes_avg_last_10 > 36 then 0.8
             when minutes_avg_last_10 >= 30 then 0.4

@@ -19,8 +19,14 @@ upcoming_teams as (
     from upcoming_games
 ),
 
+-- a report on a team that does not play this game is none
 reports as (
-    select * from {{ ref('stg_player_availability') }}
+    select reports.*
+    from {{ ref('stg_player_availability') }} as reports
+    inner join upcoming_teams
+        on
+            reports.game_id = upcoming_teams.game_id
+            and reports.team_abbr = upcoming_teams.team_abbr
 ),
 
 -- a report that names expected players is a full list; one that names only

@@ -108,7 +108,10 @@ checked as (
                 then 'unknown_team'
             when season_type not in ('regular', 'playoffs')
                 then 'unknown_season_type'
-            when minutes_played is null and minutes_text is not null
+            when
+                is_active
+                and minutes_played is null
+                and minutes_text is not null
                 then 'unreadable_minutes'
             when not coalesce(minutes_played between 0 and 75, true)
                 then 'minutes_out_of_range'

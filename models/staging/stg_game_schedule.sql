@@ -41,7 +41,8 @@ box_score_games as (
 games as (
     select
         coalesce(scheduled.game_id, box_score_games.game_id) as game_id,
-        coalesce(scheduled.game_date, box_score_games.game_date) as game_date,
+        -- the date of a box score was checked against its game_id
+        coalesce(box_score_games.game_date, scheduled.game_date) as game_date,
         coalesce(scheduled.season_year, box_score_games.season_year)
             as season_year,
         coalesce(scheduled.season_type, box_score_games.season_type)

@@ -13,7 +13,8 @@ reports as (
     from {{ source_or_empty(relation, columns) }}
 ),
 
--- without a tip-off time, a report of the game's date or earlier counts
+-- without a tip-off time, a report until 16:00 UTC counts: noon in the east of
+-- America, before any game of the day
 known_before_tip_off as (
     select
         reports.*,
@@ -28,7 +29,8 @@ known_before_tip_off as (
         reports.known_at <= games.tip_off_at
         or (
             games.tip_off_at is null
-            and cast(reports.known_at as date) <= games.game_date
+            and reports.known_at
+            <= {{ dbt.dateadd('hour', 16, 'cast(games.game_date as timestamp)') }}
         )
 ),
 
