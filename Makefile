@@ -85,8 +85,8 @@ run: ## everything: data, dbt build, train, register, predict. DATA=dir takes yo
 lint: dev ## ruff and sqlfluff, both dialects
 	@$(BIN)/ruff check python
 	@$(BIN)/ruff format --check python
-	@$(BIN)/sqlfluff lint --dialect duckdb models tests macros
-	@$(BIN)/sqlfluff lint --dialect bigquery models tests macros
+	@$(BIN)/sqlfluff lint --dialect duckdb models tests
+	@$(BIN)/sqlfluff lint --dialect bigquery models tests
 
 test: lint ## everything that CI runs
 	@$(BIN)/python -m pytest
@@ -95,8 +95,8 @@ prove: dev ## proof of no leakage on your data: make prove DATA=dir
 	@test -n "$(DATA)" || { echo "Which data? Next: make prove DATA=dir" >&2; exit 1; }
 	@NBA_ML_PROVE_DATA="$(abspath $(DATA))" $(BIN)/python -m pytest -v python/tests/test_leakage.py
 
-bench: dev ## benchmarks, as ratios
-	@$(BIN)/python python/benchmarks/run.py
+bench: dev ## benchmarks, as ratios. DATA=dir takes your files
+	@NBA_ML_BENCH_DATA="$(if $(DATA),$(abspath $(DATA)))" $(BIN)/python python/benchmarks/run.py
 
 clean: ## forget the environment and what was generated; state stays
 	rm -rf .venv target logs

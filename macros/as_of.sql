@@ -23,3 +23,8 @@
     {%- set naive = modules.datetime.datetime.fromisoformat(text | string) -%}
     {{ return(modules.pytz.utc.localize(naive)) }}
 {% endmacro %}
+
+{#- When this run started, UTC, as a timestamp: for the record, never for a feature. -#}
+{% macro run_started() -%}
+    cast('{{ run_started_at.strftime("%Y-%m-%d %H:%M:%S") }}' as timestamp)
+{%- endmacro %}

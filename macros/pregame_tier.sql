@@ -5,6 +5,6 @@
         when {{ points_avg }} < 6 then 'bench'
         when {{ points_avg }} < 12 then 'role'
         when {{ points_avg }} < 20 then 'starter'
-        else 'star'
+        when {{ points_avg }} >= 20 then 'star'
     end
 {%- endmacro %}

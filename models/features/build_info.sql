@@ -2,9 +2,7 @@
 select
     {{ as_of() }} as as_of,
     {{ as_of_date() }} as as_of_date,
-    cast(
-        '{{ run_started_at.strftime("%Y-%m-%d %H:%M:%S") }}' as timestamp
-    ) as built_at,
+    {{ run_started() }} as built_at,
     '{{ invocation_id }}' as dbt_invocation_id,
     '{{ dbt_version }}' as dbt_version,
     '{{ target.name }}' as target_name

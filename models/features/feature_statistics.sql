@@ -25,6 +25,10 @@ ranked as (
     {% endfor %}
 ),
 
+population as (
+    select count(*) as row_count from played
+),
+
 final as (
     select
         'v1' as feature_version,
@@ -33,20 +37,17 @@ final as (
         count(*) as value_count,
         1 - count(*) / cast(population.row_count as {{ dbt.type_float() }})
             as null_rate,
-        avg(ranked.feature_value) as mean,
-        stddev_samp(ranked.feature_value) as standard_deviation,
+        {{ exact_mean('ranked.feature_value') }} as mean,
+        {{ exact_deviation('ranked.feature_value') }} as standard_deviation,
         min(ranked.feature_value) as minimum,
         max(ranked.feature_value) as maximum,
-        {% for percent in [5, 25, 50, 75, 95] -%}
-        min(
-            case
-                when value_rank >= {{ percent / 100 }} * value_count
-                    then feature_value
-            end
-        ) as percentile_{{ percent }}{{ "," if not loop.last }}
-        {% endfor %}
+        {{ percentile_by_rank(5) }} as percentile_5,
+        {{ percentile_by_rank(25) }} as percentile_25,
+        {{ percentile_by_rank(50) }} as percentile_50,
+        {{ percentile_by_rank(75) }} as percentile_75,
+        {{ percentile_by_rank(95) }} as percentile_95
     from ranked
-    cross join (select count(*) as row_count from played) as population
+    cross join population
     group by ranked.feature_name, population.row_count
 )
 

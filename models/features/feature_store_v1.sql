@@ -81,10 +81,7 @@ features as (
 counted as (
     select
         *,
-        {% for feature in features -%}
-        case when {{ feature.name }} is null then 1 else 0 end
-        {{ "+ " if not loop.last }}
-        {%- endfor %} as missing_feature_count
+        {{ count_missing(features) }} as missing_feature_count
     from features
 ),
 
@@ -104,16 +101,14 @@ final as (
 
         ---------- quality
         cast(missing_feature_count as int64) as missing_feature_count,
-        1 - missing_feature_count
+        1
+        - missing_feature_count
         / cast({{ features | length }} as {{ dbt.type_float() }})
             as feature_quality_score,
         composite_source,
 
         ---------- features
-        {% for feature in features -%}
-        cast({{ feature.name }} as {{ feature.data_type }}) as {{ feature.name }}
-        {{- "," if not loop.last }}
-        {% endfor %}
+        {{ cast_features(features) | indent(8) }}
     from counted
 )
 

@@ -61,6 +61,14 @@ last_appearance as (
     from played
 ),
 
+team_dates as (
+    select distinct
+        team_abbr,
+        game_id,
+        game_date
+    from played
+),
+
 team_recency as (
     select
         team_abbr,
@@ -69,7 +77,7 @@ team_recency as (
             partition by team_abbr
             order by game_date desc, game_id desc
         ) as recency
-    from (select distinct team_abbr, game_id, game_date from played) as team_games
+    from team_dates
 ),
 
 recent_players as (

@@ -19,8 +19,8 @@ measured as (
         count(*) as row_count,
         count({{ feature.name }}) as value_count,
         count(distinct {{ feature.name }}) as distinct_values,
-        avg({{ feature.name }}) as mean,
-        stddev_samp({{ feature.name }}) as standard_deviation
+        {{ exact_mean(feature.name) }} as mean,
+        {{ exact_deviation(feature.name) }} as standard_deviation
     from eligible
     group by season_year
     {{ "union all" if not loop.last }}
@@ -38,9 +38,9 @@ outliers as (
     inner join measured
         on
             eligible.season_year = measured.season_year
-            and measured.feature_name = '{{ feature.name }}'
     where
-        abs(eligible.{{ feature.name }} - measured.mean)
+        measured.feature_name = '{{ feature.name }}'
+        and abs(eligible.{{ feature.name }} - measured.mean)
         > 6 * measured.standard_deviation
     group by eligible.season_year
     {{ "union all" if not loop.last }}
@@ -72,7 +72,7 @@ limits as (
             and limits.feature_version = 'v1'
             and (
                 limits.season_year is null
-                or limits.season_year = measured.season_year
+                or measured.season_year = limits.season_year
             )
     group by measured.feature_name, measured.season_year
 ),

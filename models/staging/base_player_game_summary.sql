@@ -69,10 +69,14 @@ source_rows as (
     from {{ relation }}
 ),
 
+known_teams as (
+    select * from {{ ref('teams') }}
+),
+
 -- what a single row can be checked for; the first reason counts
 checked as (
     select
-        source_rows.*,
+        *,
         coalesce(is_active and minutes_played > 0, false) as is_played,
         case
             when
@@ -97,14 +101,9 @@ checked as (
                 or opponent_team_abbr is null
                 then 'teams_differ_from_game_id'
             when
-                not exists (
-                    select 1 from {{ ref('teams') }} as teams
-                    where teams.team_abbr = source_rows.team_abbr
-                )
-                or not exists (
-                    select 1 from {{ ref('teams') }} as teams
-                    where teams.team_abbr = source_rows.opponent_team_abbr
-                )
+                team_abbr not in (select known.team_abbr from known_teams as known)
+                or opponent_team_abbr
+                not in (select known.team_abbr from known_teams as known)
                 then 'unknown_team'
             when season_type not in ('regular', 'playoffs')
                 then 'unknown_season_type'
@@ -161,13 +160,13 @@ checked as (
 -- of several good rows for one key the newest counts
 ranked as (
     select
-        checked.*,
+        *,
         row_number() over (
             partition by game_id, player_lookup, row_rejection_reason is null
             order by
-                case when processed_at is null then 1 else 0 end,
+                case when processed_at is null then 1 else 0 end asc,
                 processed_at desc,
-                is_partial,
+                is_partial asc,
                 minutes_played desc,
                 points desc
         ) as duplicate_rank
@@ -176,7 +175,7 @@ ranked as (
 
 final as (
     select
-        ranked.*,
+        *,
         case
             when row_rejection_reason is not null then row_rejection_reason
             when duplicate_rank > 1 then 'duplicate_key'

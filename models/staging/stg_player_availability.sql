@@ -20,7 +20,7 @@ known_before_tip_off as (
         reports.*,
         row_number() over (
             partition by reports.game_id, reports.player_lookup
-            order by reports.known_at desc, reports.status
+            order by reports.known_at desc, reports.status asc
         ) as recency
     from reports
     inner join {{ ref('stg_game_schedule') }} as games

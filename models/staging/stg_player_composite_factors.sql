@@ -19,7 +19,7 @@ factors as (
 
 ranked as (
     select
-        factors.*,
+        *,
         row_number() over (
             partition by player_lookup, game_date
             order by

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 
 def dispatch(name: str, package: str) -> Callable[..., str]:
-    return lambda *arguments: f"{name}({', '.join(str(a) for a in arguments)})"
+    return lambda *arguments: f"{name}({arguments[0]})" if arguments else ""
 
 
 def get_columns_in_relation(relation: object) -> list:

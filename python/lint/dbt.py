@@ -18,7 +18,7 @@ def split_part(text: str, delimiter: str, part: int) -> str:
 
 
 def datediff(first: str, second: str, part: str) -> str:
-    return f"date_diff({first}, {second})"
+    return f"date_diff({second}, {first}, {part})"
 
 
 def string_literal(text: str) -> str:
@@ -35,3 +35,7 @@ def dateadd(part: str, interval: int, date: str) -> str:
 
 def array_construct(inputs: list, type: str) -> str:
     return f"cast(null as {type})"
+
+
+def hash(field: str) -> str:
+    return f"to_hex(md5({field}))"

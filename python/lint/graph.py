@@ -6,7 +6,7 @@ from types import SimpleNamespace
 def _feature(name: str, order: int) -> SimpleNamespace:
     return SimpleNamespace(
         name=name,
-        data_type="float",
+        data_type="float64",
         description="A feature.",
         meta={
             "feature": {

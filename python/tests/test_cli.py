@@ -1,0 +1,85 @@
+"""The command line as a whole, and what the documents say of it."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import click
+import pytest
+from click.testing import CliRunner
+
+from nba_ml.cli import cli
+from nba_ml.settings import PROJECT, UserError, clock
+
+LIMIT = 3000
+
+
+@pytest.mark.parametrize("name", sorted(cli.commands))
+def test_help_is_a_sentence_and_a_line_to_paste(name: str) -> None:
+    text = cli.commands[name].help or ""
+    assert re.match(r"[A-Z][^.]*\.", text.replace("\n", " "))
+    assert f"nba-ml {name}" in text
+
+
+@pytest.mark.parametrize("name", sorted(cli.commands))
+def test_the_line_to_paste_parses(name: str) -> None:
+    line = re.search(rf"nba-ml {name}.*", cli.commands[name].help or "")
+    assert line
+    arguments = line[0].split()[2:]
+    context = cli.commands[name].make_context(name, list(arguments))
+    assert isinstance(context, click.Context)
+
+
+def test_documents_name_only_commands_that_exist() -> None:
+    verbs = set(re.findall(r"^([a-z]+):", (PROJECT / "Makefile").read_text(), re.M))
+    for page in [*PROJECT.glob("*.md"), *PROJECT.glob("docs/**/*.md")]:
+        blocks = "\n".join(re.findall(r"```console\n(.*?)```", page.read_text(), re.S))
+        for command in re.findall(r"^\$ nba-ml (\w+)", blocks, re.M):
+            assert command in cli.commands, f"{page.name}: nba-ml {command}"
+        for verb in re.findall(r"^\$ make (\w+)", blocks, re.M):
+            assert verb in verbs, f"{page.name}: make {verb}"
+
+
+def test_every_document_link_leads_somewhere() -> None:
+    for page in [*PROJECT.glob("*.md"), *PROJECT.glob("docs/**/*.md")]:
+        for link in re.findall(r"\]\(([^)#]+)\)", page.read_text()):
+            if "://" not in link:
+                assert (page.parent / link).exists(), f"{page.name}: {link}"
+
+
+def test_help_is_quick_to_load() -> None:
+    heavy = ["xgboost", "pandas", "duckdb", "pandera", "dbt"]
+    code = f"import sys, nba_ml.cli; print([m for m in {heavy} if m in sys.modules])"
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == "[]"
+
+
+def test_a_clock_that_is_none_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NBA_ML_AS_OF", "yesterday")
+    with pytest.raises(UserError, match="'yesterday'.*2024-04-14T12:00:00"):
+        clock()
+
+
+def test_without_a_warehouse_every_command_says_what_to_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NBA_ML_HOME", str(tmp_path))
+    for name in ("train", "predict", "status"):
+        done = CliRunner().invoke(cli, [name])
+        assert done.exit_code == 1, name
+        assert "dbt build" in done.output or "make" in done.output, name
+
+
+def test_python_stays_thin() -> None:
+    lines = [
+        line
+        for path in (PROJECT / "python/src").rglob("*.py")
+        for line in path.read_text().splitlines()
+        if line.strip() and not line.strip().startswith("#")
+    ]
+    assert len(lines) < LIMIT, f"{len(lines)} lines of Python; move numbers to SQL"

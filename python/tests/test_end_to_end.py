@@ -1,0 +1,233 @@
+"""The two commands of the README, as a user runs them: simulated and real data."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+
+from nba_ml.settings import PROJECT
+
+REAL = Path(os.environ.get("NBA_ML_REAL_DATA", PROJECT.parent / "shared/data/nba"))
+DOCS = ("docs/index.html", "docs/features/index.html")
+
+
+def make(home: Path, *arguments: str) -> str:
+    """What `make ...` prints, with state in `home`; fails with all of its output."""
+    environment = {k: v for k, v in os.environ.items() if k != "NBA_ML_AS_OF"}
+    done = subprocess.run(
+        ["make", "--no-print-directory", *arguments, f"NBA_ML_HOME={home}"],
+        cwd=PROJECT,
+        env=environment | {"COLUMNS": "130"},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-4000:]
+    return done.stdout
+
+
+def query(home: Path, sql: str) -> list[tuple[Any, ...]]:
+    with duckdb.connect(str(home / "warehouse.duckdb"), read_only=True) as connection:
+        connection.execute("set schema 'nba_ml'")
+        return connection.sql(sql).fetchall()
+
+
+def evaluation(printed: str) -> dict[str, list[float]]:
+    """Numbers by population of the printed table, in the order of its columns."""
+    rows = {}
+    for line in printed.splitlines():
+        name, *cells = line.replace("..", " ").replace("%", "").split() or [""]
+        numbers = [cell.replace(",", "") for cell in cells]
+        if len(cells) == 10 and all(re.fullmatch(r"[-+\d.]+", n) for n in numbers):
+            rows[name] = [float(number) for number in numbers]
+    return rows
+
+
+@pytest.fixture(scope="module")
+def simulated_run(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    home = tmp_path_factory.mktemp("simulated_run")
+    return home, make(home, "run")
+
+
+@pytest.fixture(scope="module")
+def real_run(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    if not list(REAL.glob("player_game_summary*.parquet")):
+        pytest.fail(
+            f"No real box scores in {REAL}. Set NBA_ML_REAL_DATA to a folder with "
+            "player_game_summary*.parquet."
+        )
+    home = tmp_path_factory.mktemp("real_run")
+    return home, make(home, "run", f"DATA={REAL}")
+
+
+def test_make_run_ends_with_the_evaluation_and_the_places(
+    simulated_run: tuple[Path, str],
+) -> None:
+    home, printed = simulated_run
+    assert evaluation(printed).keys() >= {"all", "tier_bench", "tier_star"}
+    for place in ("warehouse.duckdb", "models", *DOCS):
+        assert str(home / place) in printed
+        assert (home / place).exists()
+    assert "predictions for 2025-04-13 by xgboost_v1.0.0 (replay) logged" in printed
+
+
+def test_readme_shows_what_make_run_prints(simulated_run: tuple[Path, str]) -> None:
+    shown = evaluation((PROJECT / "README.md").read_text())
+    printed = evaluation(simulated_run[1])
+    assert shown.keys() == printed.keys()
+    for population, numbers in printed.items():
+        # trees differ in the last digits between processors
+        assert shown[population] == pytest.approx(numbers, abs=0.05), population
+
+
+def test_a_second_make_run_repeats_nothing(simulated_run: tuple[Path, str]) -> None:
+    home, first = simulated_run
+    counts = "select (select count(*) from model_events), (select count(*) from {})"
+    before = query(home, counts.format("prediction_log"))
+    built = query(home, "select dbt_invocation_id from build_info")
+    files = {path: (home / path).stat().st_mtime_ns for path in DOCS}
+    second = make(home, "run")
+    assert evaluation(second) == evaluation(first)
+    assert query(home, counts.format("prediction_log")) == before
+    assert query(home, "select dbt_invocation_id from build_info") == built
+    assert files == {path: (home / path).stat().st_mtime_ns for path in DOCS}
+
+
+def test_the_logged_prediction_leads_back_to_its_training(
+    simulated_run: tuple[Path, str],
+) -> None:
+    home, _ = simulated_run
+    lineage = query(
+        home,
+        "select count(*), count(*) filter (is_registered_artifact),"
+        " count(training_frame_sha256), count(dbt_invocation_id) from model_lineage",
+    )
+    slate = query(
+        home,
+        "select count(*) from feature_store where is_scheduled"
+        " and games_played_prior >= 10",
+    )
+    assert lineage == [slate[0] * 4]
+    assert slate[0][0] > 300
+
+
+def test_the_catalogue_holds_every_feature_with_statistics_and_importance(
+    simulated_run: tuple[Path, str],
+) -> None:
+    home, _ = simulated_run
+    rows = query(
+        home,
+        "select count(*), count(mean), count(importance_rank), sum(gain_share),"
+        " count(distinct feature_order) from feature_catalog",
+    )
+    assert rows == [(25, 25, 25, pytest.approx(1), 25)]
+    page = (home / DOCS[1]).read_text()
+    assert "25" in page and "feature_store" in page
+
+
+def test_real_data_have_25_features_for_every_row(real_run: tuple[Path, str]) -> None:
+    home, _ = real_run
+    assert query(home, "select count(*) from feature_catalog") == [(25,)]
+    played, in_store, scheduled = query(
+        home,
+        """select
+            (select count(*) from stg_player_game_summary where is_played),
+            (select count(*) from feature_store where not is_scheduled),
+            (select count(*) from feature_store where is_scheduled)""",
+    )[0]
+    assert played == in_store > 230_000
+    assert scheduled > 400
+    assert query(home, "select count(*) from rejected_rows") == [(0,)]
+
+
+def test_real_data_agree_with_the_published_baselines(
+    real_run: tuple[Path, str],
+) -> None:
+    n, mae, low, high, rule, last_5, last_10, season, bias, covered = evaluation(
+        real_run[1]
+    )["all"]
+    assert 11_000 < n < 11_800
+    assert last_10 == pytest.approx(4.66, abs=0.03)
+    assert season == pytest.approx(4.70, abs=0.03)
+    assert last_5 == pytest.approx(4.765, abs=0.03)
+    assert low < mae < high
+    assert mae <= 4.56
+    # far better than any honest model on these rows: hunt the leak
+    assert mae > 4.40
+    assert -1.0 < bias < 0
+    assert covered == pytest.approx(80, abs=3)
+    assert mae < min(rule, last_5, last_10, season)
+
+
+def test_real_results_page_is_true(real_run: tuple[Path, str]) -> None:
+    shown = evaluation((PROJECT / "docs/results.md").read_text())
+    printed = evaluation(real_run[1])
+    assert shown.keys() == printed.keys()
+    for population, numbers in printed.items():
+        assert shown[population] == pytest.approx(numbers, abs=0.05), population
+
+
+def test_real_null_rates_stay_below_the_published_limits(
+    real_run: tuple[Path, str],
+) -> None:
+    limits = dict.fromkeys(
+        ["paint", "mid_range", "three_pt", "shot_zone"], 10.0
+    ) | dict.fromkeys(["points_avg_season", "momentum", "matchup", "usage_spike"], 3.0)
+    rates = query(
+        real_run[0],
+        "select feature_name, max(null_pct), min(distinct_values) from feature_quality"
+        " where season_year in (2022, 2023) group by feature_name",
+    )
+    assert len(rates) == 25
+    for name, null_pct, distinct_values in rates:
+        limit = next((v for k, v in limits.items() if name.startswith(k)), 1.0)
+        assert null_pct < limit, name
+        assert distinct_values > 1, name
+
+
+def test_real_limits_in_the_seed_carry_the_measured_value(
+    real_run: tuple[Path, str],
+) -> None:
+    rows = query(
+        real_run[0],
+        """select limits.feature_name, limits.season_year, limits.measured_pct,
+            max(quality.null_pct)
+        from feature_null_limits as limits
+        inner join feature_quality as quality
+            on limits.feature_name = quality.feature_name
+            and (
+                limits.season_year = quality.season_year
+                or (
+                    limits.season_year is null
+                    and not exists (
+                        select 1 from feature_null_limits as own
+                        where own.feature_name = quality.feature_name
+                            and own.season_year = quality.season_year
+                    )
+                )
+            )
+        group by all""",
+    )
+    assert len(rows) > 25
+    for name, season, measured, found in rows:
+        assert measured == pytest.approx(found, abs=0.06), (name, season)
+
+
+def test_status_is_machine_readable(simulated_run: tuple[Path, str]) -> None:
+    done = subprocess.run(
+        [PROJECT / ".venv/bin/nba-ml", "status", "--json"],
+        env=os.environ | {"NBA_ML_HOME": str(simulated_run[0])},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    facts = json.loads(done.stdout)
+    [model] = facts["models"]
+    assert model["status"] == "training"
+    assert facts["data"]["next_slate_date"].startswith("2025-04-13")

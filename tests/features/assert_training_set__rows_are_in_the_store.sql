@@ -1,0 +1,13 @@
+-- Training rows that the store does not hold, or whose key or game it holds otherwise.
+select
+    training_set.game_id,
+    training_set.player_lookup
+from {{ ref('training_set') }} as training_set
+left join {{ ref('feature_store', v=1) }} as feature_store
+    on
+        training_set.game_id = feature_store.game_id
+        and training_set.player_lookup = feature_store.player_lookup
+where
+    feature_store.game_id is null
+    or feature_store.is_scheduled
+    or feature_store.season_type <> 'regular'
