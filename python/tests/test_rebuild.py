@@ -20,7 +20,7 @@ SELECT = (
     "+training_set",
     "+baseline_predictions",
     "+feature_catalog",
-    "feature_quality",
+    "+feature_quality",
 )
 
 

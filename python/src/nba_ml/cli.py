@@ -244,9 +244,7 @@ def status(compare: tuple[str, str] | None, json_: bool) -> None:
 @cli.command()
 @click.option("--seasons", default=3, show_default=True, type=click.IntRange(1, 20))
 @click.option("--seed", default=7, show_default=True, type=click.IntRange(0))
-@click.option(
-    "--scale", default=1, show_default=True, type=click.IntRange(1, 16), help="Leagues."
-)
+@click.option("--scale", default=1, type=click.IntRange(1, 16), help="Leagues.  [1]")
 @click.option("--force", is_flag=True, help="Replace files of your own, too.")
 def simulate(seasons: int, seed: int, scale: int, force: bool) -> None:
     """Write the box scores of a simulated league to NBA_ML_HOME/raw.
@@ -270,38 +268,22 @@ def simulate(seasons: int, seed: int, scale: int, force: bool) -> None:
     if made is None:
         click.echo(f"{raw} holds this league already; nothing to do.")
         return
-    for name, rows in made.rows.items():
+    for name, rows in made.items():
         click.echo(f"{rows:>9,} rows  {name}")
-    click.echo(f"The clock of these data is {made.as_of} (UTC).")
+    as_of = (raw / "as_of").read_text().strip()
+    click.echo(f"The clock of these data is {as_of} (UTC).")
 
 
 @cli.command("import")
-@click.argument(
-    "paths", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="PATH..."
-)
+@click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("--table", help="The table that the files hold, if not in their names.")
-@click.option(
-    "--minutes",
-    type=click.Choice(["decimal", "mm:ss"]),
-    default="decimal",
-    show_default=True,
-)
+@click.option("--minutes", type=click.Choice(["decimal", "mm:ss"]), default="decimal")
 @click.option("--encoding", default="utf-8", show_default=True, help="Of CSV files.")
-@click.option(
-    "--frozen-clock",
-    is_flag=True,
-    help="Data that stand still: noon of their last regular-season date is now.",
-)
-def import_(
-    paths: tuple[Path, ...],
-    table: str | None,
-    minutes: str,
-    encoding: str,
-    frozen_clock: bool,
-) -> None:
+@click.option("--frozen-clock", is_flag=True, help="Now is noon of their last date.")
+def import_(paths: tuple[Path, ...], **options: Any) -> None:
     """Check Parquet or CSV files and publish them in NBA_ML_HOME/raw.
 
-    PATH is a file or a folder; a file belongs to the table that its name begins
+    A path is a file or a folder; a file belongs to the table that its name begins
     with. Everything is published, or nothing.
 
     Example:
@@ -315,17 +297,16 @@ def import_(
 
     raw = settings.home().raw
     with Console(stderr=True).status("Checking the files"):
-        done = sources.import_files(raw, paths, table, minutes, encoding, frozen_clock)
+        done = sources.import_files(raw, paths, **options)
     if done is None:
         click.echo(f"{raw}: unchanged, these files are imported already.")
         return
     imported, ignored = done
     for one in imported:
         click.echo(f"{one.rows:>9,} rows  {one.table}  from {', '.join(one.files)}")
-        if one.dropped:
-            click.echo(f"{'':>16}  not in the contract: {', '.join(one.dropped)}")
-    if ignored:
-        click.echo(f"ignored: {', '.join(file.name for file in ignored)}")
+        if one.extra:
+            click.echo(f"{'':>16}  not in the contract: {', '.join(one.extra)}")
+    _print_ignored(ignored)
 
 
 @cli.command()
@@ -354,57 +335,43 @@ def check(path: Path | None, encoding: str, json_: bool) -> None:
 
 
 def _print_seen(seen: list[Inspection], ignored: list[Path]) -> None:
+    header = ["table", "rows", "bytes", "dates", "columns", "duplicates", "broken"]
     rows = [
         [
             one.table + (" (required)" if one.required else ""),
             f"{one.rows:,}" if one.files else "not found",
-            *(
-                f"{one.bytes:,}",
-                f"{_text(one.first_date)}..{_text(one.last_date)}",
-                f"{len(one.found)} of {len(one.found) + len(one.missing)}",
-                f"{one.duplicate_keys:,}",
-                str(len(one.violations)),
-            )[: 5 if one.files else 0],
+            f"{one.bytes:,}",
+            f"{_text(one.first_date)}..{_text(one.last_date)}",
+            f"{len(one.found)} of {len(one.found) + len(one.missing)}",
+            f"{one.duplicate_keys:,}",
+            f"{len(one.violations)} rules",
         ]
         for one in seen
     ]
-    header = [
-        "table",
-        "rows",
-        "bytes",
-        "dates",
-        "columns",
-        "duplicates",
-        "broken rules",
-    ]
     _print_table(header, rows)
     for one in seen:
-        if not one.files:
-            continue
         for what in ("missing_required", "missing", "extra"):
             if names := getattr(one, what):
-                text = what.replace("_", " ")
-                click.echo(f"{one.table}, {text}: {', '.join(names)}")
-        # below one percent on played rows is left to --json
-        for what, limit in (("null_rates", 0.01), ("constants", None)):
-            shares = [
-                c for c in getattr(one, what) if limit is None or c.value >= limit
-            ]
-            lines: dict[str, list[str]] = {}
-            for share in shares:
-                value = share.value if limit is None else f"{share.value:.0%}"
-                lines.setdefault(share.column, []).append(
-                    f"{_text(share.season_year)}: {value}"
-                )
-            if lines:
-                title = "constant in season" if limit is None else "NULL on played rows"
-                _print_table(
-                    [one.table, title], [[c, ", ".join(v)] for c, v in lines.items()]
-                )
+                click.echo(f"{one.table}, {what.replace('_', ' ')}: {', '.join(names)}")
+        for title, shares in (
+            ("NULL on played rows", one.null_rates),
+            ("constant in season", one.constants),
+        ):
+            seasons: dict[str, list[str]] = {}
+            for column, season, value in (share.values() for share in shares):
+                shown = f"{100 * value:.3g}%" if isinstance(value, float) else value
+                seasons.setdefault(column, []).append(f"{_text(season)}: {shown}")
+            if seasons:
+                lines = [[column, ", ".join(some)] for column, some in seasons.items()]
+                _print_table([one.table, title], lines)
         for violation in one.violations:
             click.secho(str(violation), fg="red")
-    if ignored:
-        click.echo(f"ignored: {', '.join(file.name for file in ignored)}")
+    _print_ignored(ignored)
+
+
+def _print_ignored(files: list[Path]) -> None:
+    if files:
+        click.echo(f"ignored: {', '.join(file.name for file in files)}")
 
 
 def _print_json(value: Any) -> None:

@@ -25,6 +25,7 @@ ARROW_TYPES = {
     "bool": pyarrow.bool_(),
     "timestamp": pyarrow.timestamp("us"),
 }
+SQL_TYPES = {name: name for name in ARROW_TYPES} | {"float64": "double"}
 REPAIR = "Repair these rows in the source, then import again."
 
 
@@ -48,7 +49,7 @@ class Table:
 
     `key` is unique, unless rows of one key differ in the timestamp `newest`, or
     `unique` is false because staging keeps one of them. `rules` are pandas
-    expressions over columns that hold on every row.
+    expressions, or mappings of `holds` (one), `broken` and maybe `step`.
     """
 
     name: str
@@ -57,7 +58,7 @@ class Table:
     key: tuple[str, ...]
     newest: str | None = None
     unique: bool = True
-    rules: tuple[str, ...] = ()
+    rules: tuple[str | dict[str, str], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -113,181 +114,108 @@ def league_date(clock: datetime) -> date:
     return (clock - timedelta(hours=5)).date()
 
 
-def schema(
-    table: Table, present: frozenset[str], clock: datetime
-) -> pa.DataFrameSchema:
-    """The pandera schema of a table whose frame has the columns `present`.
-
-    The frame holds Arrow types. Rules about absent columns are left out, but an
-    absent required column is an error of its own.
-    """
-    columns = {}
-    for column in table.columns:
-        if column.required or column.name in present:
-            columns[column.name] = pa.Column(
-                pd.ArrowDtype(ARROW_TYPES[column.type]),
-                checks=_limits(column),
-                nullable=column.nullable is not False,
-            )
-    checks = [
-        _check(holds, broken, names.split(), step)
-        for names, broken, holds, step in _row_rules(table, present, clock)
-        if present.issuperset(names.split())
-    ]
-    return pa.DataFrameSchema(columns, checks=checks)
-
-
 def violations(
     frame: pd.DataFrame, table: Table, clock: datetime
 ) -> tuple[Violation, ...]:
     """Every kind of rule that the frame breaks, each with a count and an example.
 
     The frame has Arrow types; columns that the contract does not know are left
-    alone. `clock` is naive UTC.
+    alone, and so are rules about columns that are absent. `clock` is naive UTC.
     """
+    columns = {
+        column.name: pa.Column(
+            pd.ArrowDtype(ARROW_TYPES[column.type]),
+            nullable=True,
+            required=column.required,
+        )
+        for column in table.columns
+    }
+    known = {"today": league_date(clock), "teams": known_teams()}
+    checks = []
+    for rule, broken, step in _rules(table, known["today"]):
+        words = re.findall(r"\w+", rule)
+        names = [name for name in (*columns, "home_flag") if name in words]
+        if set(names) <= set(frame):
+            holds = partial(
+                pd.DataFrame.eval, expr=rule, engine="python", local_dict=known
+            )
+            checks.append(_check(names, holds, broken, step))
+    key = [name for name in (*table.key, table.newest) if name in frame]
+    if table.unique and set(table.key) <= set(key):
+        checks.append(
+            _check(
+                key,
+                lambda rows: ~rows.duplicated(keep=False),
+                "duplicate key",
+                "Keep one row per key.",
+            )
+        )
     try:
-        schema(table, frozenset(frame.columns), clock).validate(frame, lazy=True)
+        pa.DataFrameSchema(columns, checks=checks).validate(frame, lazy=True)
     except pa.errors.SchemaErrors as error:
         return tuple(_violation(frame, table, one) for one in error.schema_errors)
     return ()
 
 
-def _limits(column: Column) -> list[pa.Check]:
-    checks = []
-    if column.min is not None:
-        checks.append(_check(lambda s: s >= column.min, f"below {column.min}"))
-    if column.max is not None:
-        checks.append(_check(lambda s: s <= column.max, f"above {column.max}"))
-    if column.regex:
-        fits = column.regex
-        checks.append(_check(lambda s: s.str.match(fits), f"not like {fits}"))
-    if column.isin:
-        known = column.isin
-        checks.append(
-            _check(lambda s: s.isin(known) | s.isna(), f"not one of {', '.join(known)}")
-        )
-    return checks
-
-
-def _row_rules(
-    table: Table, present: frozenset[str], clock: datetime
-) -> Iterator[tuple[str, str, Callable[[pd.DataFrame], pd.Series], str]]:
-    """Rules about whole rows: columns needed, what is wrong, the test, next step."""
-    if table.unique:
-        key = [*table.key, *({table.newest} & present)]
-        step = "Keep one row per key."
-        yield (
-            " ".join(key),
-            "duplicate key",
-            lambda f: ~f.duplicated(key, keep=False),
-            step,
-        )
-    for rule in table.rules:
-        names = {c.name for c in table.columns}.intersection(re.findall(r"\w+", rule))
-        test = partial(pd.DataFrame.eval, expr=rule, engine="python")
-        yield " ".join(sorted(names)), f"not {rule}", test, REPAIR
+def _rules(table: Table, today: date) -> Iterator[tuple[str, str, str]]:
+    """What holds on every row, as a pandas expression; what is wrong; next step."""
     for column in table.columns:
-        if column.nullable == "played":
+        name = column.name
+        if column.min is not None:
+            yield f"{name} >= {column.min}", f"below {column.min}", REPAIR
+        if column.max is not None:
+            yield f"{name} <= {column.max}", f"above {column.max}", REPAIR
+        if column.regex:
+            fits = f"{name}.str.match({column.regex!r})"
+            yield fits, f"not like {column.regex}", REPAIR
+        if column.isin:
+            fits = f"{name} in {column.isin} | {name}.isna()"
+            yield fits, f"not one of {', '.join(column.isin)}", REPAIR
+        if column.nullable is False:
+            yield f"{name}.notna()", "NULL", f"Fill in {name} on every row."
+        elif column.nullable == "played":
             yield (
-                f"minutes_played {column.name}",
+                f"{name}.notna() | ~(minutes_played > 0)",
                 "NULL on rows with minutes",
-                lambda f, c=column.name: f[c].notna() | ~_true(f["minutes_played"] > 0),
                 "Fill it in, or give did-not-play rows 0 minutes.",
             )
-    yield (
-        "game_id game_date",
-        "the date differs from the one in game_id",
-        lambda f: _digits(f["game_date"]) == f["game_id"].str[:8],
-        "Use the league-local date of the game, not a UTC date.",
-    )
-    yield (
-        "game_id away_team_abbr home_team_abbr",
-        "game_id is not YYYYMMDD_AWAY_HOME of these teams",
-        lambda f: _is_game(f, "away_team_abbr", "home_team_abbr"),
-        "Write the visiting team first in game_id.",
-    )
-    yield (
-        "game_id team_abbr opponent_team_abbr",
-        "team and opponent are not the two teams of game_id",
-        lambda f: (
-            _is_game(f, "team_abbr", "opponent_team_abbr")
-            | _is_game(f, "opponent_team_abbr", "team_abbr")
-        ),
-        REPAIR,
-    )
-    yield (
-        "game_id team_abbr home_flag",
-        "game_id is reversed: its last team is not the home team by home_flag",
-        lambda f: f["home_flag"] == (f["team_abbr"] == f["game_id"].str[13:]),
-        "Write game_id as YYYYMMDD_AWAY_HOME.",
-    )
-    yield (
-        "team_abbr",
-        "no team of seeds/teams.csv",
-        lambda f: f["team_abbr"].isin(known_teams()) | f["team_abbr"].isna(),
-        "Use the NBA tricode, or add the team to seeds/teams.csv.",
-    )
-    today = league_date(clock)
-    yield (
-        "game_date minutes_played",
-        f"an outcome dated after the clock ({today})",
-        lambda f: ~(_true(f["game_date"] > today) & _true(f["minutes_played"] > 0)),
-        "Remove them, or unset NBA_ML_AS_OF if that clock is not meant.",
-    )
+    for rule in table.rules:
+        if isinstance(rule, str):
+            yield rule, f"not {rule}", REPAIR
+        else:
+            broken = rule["broken"].format(today=today)
+            yield rule["holds"], broken, rule.get("step", REPAIR)
 
 
 def _check(
-    holds: Callable[[Any], pd.Series],
-    broken: str,
-    columns: list[str] | None = None,
-    step: str = REPAIR,
+    names: list[str], holds: Callable[[pd.DataFrame], pd.Series], broken: str, step: str
 ) -> pa.Check:
-    # NULL compares to NULL, which breaks nothing: whether it may be there is
-    # the business of `nullable`.
+    # NULL compares to NULL, which breaks nothing but a rule about NULL itself.
     return pa.Check(
-        lambda data: ~_true(~holds(data)),
+        lambda frame: holds(frame[names]).fillna(True).astype(bool),
         name=broken,
         ignore_na=False,
         # Counting uses the check's output; collecting every cell takes minutes.
         n_failure_cases=1,
-        statistics={"columns": columns, "step": step},
+        statistics={"columns": names, "step": step},
     )
 
 
 def _violation(
     frame: pd.DataFrame, table: Table, error: pa.errors.SchemaError
 ) -> Violation:
-    reason = pa.errors.SchemaErrorReason
-    if error.reason_code is reason.COLUMN_NOT_IN_DATAFRAME:
+    if error.reason_code is pa.errors.SchemaErrorReason.COLUMN_NOT_IN_DATAFRAME:
         column = str(error.failure_cases)
         there = "the file has " + ", ".join(frame.columns)
         step = f"Add {column}, or rename the column that holds it."
         return Violation(table.name, "missing column", column, 0, there, step)
-    if error.reason_code is reason.SERIES_CONTAINS_NULLS:
-        column = error.schema.name
-        bad = frame[column].isna().to_numpy()
-        rule, columns, step = "NULL", [column], f"Fill in {column} on every row."
-    elif error.check_output is not None:
-        bad = ~error.check_output.to_numpy(dtype=bool)
-        rule, step = error.check.name, error.check.statistics["step"]
-        columns = error.check.statistics["columns"] or [error.schema.name]
-    else:
+    if error.check_output is None:
         raise error
+    bad = ~error.check_output.to_numpy(dtype=bool)
+    columns, step = error.check.statistics["columns"], error.check.statistics["step"]
     row = frame.iloc[int(bad.argmax())]
     key = " ".join(str(row[name]) for name in table.key if name in frame)
     values = ", ".join(f"{name} = {row[name]}" for name in columns)
-    example, names = f"{key}: {values}", ", ".join(columns)
-    return Violation(table.name, rule, names, int(bad.sum()), example, step)
-
-
-def _true(values: pd.Series) -> pd.Series:
-    return values.fillna(False).astype(bool)
-
-
-def _digits(dates: pd.Series) -> pd.Series:
-    return dates.astype("string[pyarrow]").str.replace("-", "")
-
-
-def _is_game(frame: pd.DataFrame, away: str, home: str) -> pd.Series:
-    game = frame["game_id"]
-    return (game.str[9:12] == frame[away]) & (game.str[13:] == frame[home])
+    names, count = ", ".join(columns), int(bad.sum())
+    example = f"{key}: {values}"
+    return Violation(table.name, error.check.name, names, count, example, step)

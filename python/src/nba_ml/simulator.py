@@ -8,13 +8,12 @@ possessions, spread of both) are set to those of the NBA seasons 2021-24.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from datetime import date, timedelta
+from itertools import product
 from pathlib import Path
 
 import numpy as np
 import pyarrow
-import pyarrow.parquet
+from numpy.random import Generator
 
 from nba_ml import contracts, sources
 from nba_ml.settings import UserError
@@ -24,26 +23,24 @@ Arrays = dict[str, np.ndarray]
 TEAMS = np.array(contracts.known_teams())
 LAST_SEASON = 2024
 ROUNDS, SLOTS, ROOKIES = 82, 15, 66
-ALL_STAR_ROUND = 56
+FOUNDERS = 30 * SLOTS
+DEADLINE = 56
+HOUR = np.timedelta64(3600, "s")
 # Chance to play by rank in the team among those available; the sum is what
 # makes about 10.6 players appear per team and game.
-ROTATION = np.array([1] * 8 + [0.93, 0.7, 0.4, 0.2, 0.1, 0.06, 0.03])
-AND_ONE = 0.06
-TRUTH_DRAWS = 16
-FIRST_NAMES = (
-    "Aren Bram Cade Dario Eron Falk Gio Hale Ivo Jaro Kian Lior Milo Nico Oren "
-    "Pax Quin Ravi Soren Tavon Uri Vito Wes Xan Yannis Zeke Amari Boris Corin Dex"
-)
+ROTATION = np.array([1] * 8 + [0.95, 0.77, 0.48, 0.27, 0.13, 0.08, 0.04])
+TRUTH_DRAWS = 48
+# per minute, for players who shoot from outside and what those inside have more
+RATES = {
+    "offensive_rebounds": (0.016, 0.07),
+    "defensive_rebounds": (0.09, 0.12),
+    "steals": (0.031, 0),
+    "blocks": (0.008, 0.03),
+    "personal_fouls": (0.065, 0.04),
+}
+FIRST_NAMES = "Aren Bram Cade Dario Eron Falk Gio Hale Ivo Jaro Kian Lior Milo Nico"
 LAST_NAME_HEADS = "Al Bar Cor Dun El Far Gar Hol Is Jan Kel Lor Mar Nor Os"
 LAST_NAME_TAILS = "bren dale fort gan holm ick lund mont nell rick stad ton"
-
-
-@dataclass(frozen=True)
-class Simulated:
-    """What one run wrote: rows by table, and the clock of the data (UTC)."""
-
-    rows: dict[str, int]
-    as_of: str
 
 
 def simulate(
@@ -53,501 +50,343 @@ def simulate(
     scale: int = 1,
     force: bool = False,
     advance: Callable[[], None] = lambda: None,
-) -> Simulated | None:
-    """Write the sources of a simulated league to `raw`; None when they are there.
+) -> dict[str, int] | None:
+    """Write a simulated league to `raw`; rows by table, or None when it is there.
 
     `scale` leagues are placed one after the other in time, the newest last;
     `advance` is called once per league and season. Deterministic for its arguments.
     Raises UserError rather than replace files that it did not write.
     """
     source = {"origin": "simulated", "seed": seed, "seasons": seasons, "scale": scale}
-    names = [f"{name}.parquet" for name in contracts.tables()]
-    there = [name for name in names if (raw / name).exists()]
+    there = [name for name in contracts.tables() if (raw / f"{name}.parquet").exists()]
     before = sources.origin(raw)
     if before == source and len(there) == 3 and not force:
         return None
     if there and before.get("origin") != "simulated" and not force:
         raise UserError(
-            f"{raw} holds {there[0]}, which the simulator did not write. Set "
+            f"{raw} holds {there[0]}.parquet, which the simulator did not write. Set "
             "NBA_ML_HOME to another folder, or repeat with --force to replace it."
         )
-
-    sources.discard_leftovers(raw)
-    writers: dict[str, pyarrow.parquet.ParquetWriter] = {}
-    rows: dict[str, int] = {}
+    parts: dict[str, list[pyarrow.Table]] = {}
     for league in reversed(range(scale)):
-        for name, table in _league(seed, league, seasons, advance):
-            if name not in writers:
-                path = sources.new(raw, f"{name}.parquet")
-                writers[name] = pyarrow.parquet.ParquetWriter(
-                    path, table.schema, compression="zstd"
-                )
-            writers[name].write_table(table)
-            rows[name] = rows.get(name, 0) + table.num_rows
-    for writer in writers.values():
-        writer.close()
-    as_of = f"{_last_day(LAST_SEASON)}T12:00:00"
-    sources.new(raw, "as_of").write_text(as_of + "\n")
-    written = [f"{name}.parquet" for name in writers] + ["as_of"]
-    sources.publish(raw, written, names, source)
-    return Simulated(rows, as_of)
+        for season in _league(seed, league, seasons):
+            for name, table in season.items():
+                parts.setdefault(name, []).append(table)
+            advance()
+    tables = {name: pyarrow.concat_tables(some) for name, some in parts.items()}
+    sources.publish(raw, tables, f"{_last_day(LAST_SEASON)}T12:00:00", source)
+    return {name: table.num_rows for name, table in tables.items()}
 
 
-def _league(
-    seed: int, league: int, seasons: int, advance: Callable[[], None]
-) -> Iterator[tuple[str, pyarrow.Table]]:
-    """The seasons of one league, oldest first, as tables with their names."""
+def _league(seed: int, league: int, seasons: int) -> Iterator[dict[str, pyarrow.Table]]:
+    """The seasons of one league, oldest first, as tables by name."""
     rng = np.random.default_rng([seed, league])
-    count = 30 * SLOTS + ROOKIES * (seasons - 1)
-    printed = [
-        f"{first} {head}{tail}"
-        for first in FIRST_NAMES.split()
-        for head in LAST_NAME_HEADS.split()
-        for tail in LAST_NAME_TAILS.split()
-    ]
-    names = np.array(printed)[rng.permutation(len(printed))[:count]]
-    lookups = np.char.lower(np.char.replace(names, " ", ""))
-    if league:
-        lookups = np.char.add(lookups, str(league + 1))
-    talent = _talent(rng, count)
-    roster = np.arange(30 * SLOTS).reshape(SLOTS, 30).T
+    count = FOUNDERS + ROOKIES * (seasons - 1)
+    parts = (FIRST_NAMES.split(), LAST_NAME_HEADS.split(), LAST_NAME_TAILS.split())
+    printed = [f"{first} {head}{tail}" for first, head, tail in product(*parts)]
+    traits = _talent(rng, count)
+    traits["player_full_name"] = names = rng.permutation(printed)[:count]
+    suffix = str(league + 1) if league else ""
+    lookups = [name.lower().replace(" ", "") + suffix for name in names]
+    traits["player_lookup"] = np.array(lookups)
+    roster = np.arange(FOUNDERS)
     for number in range(seasons):
-        year = LAST_SEASON + 1 - seasons * (league + 1) + number
         if number:
-            roster = _summer(rng, roster, talent, number)
-        rosters = _trades(rng, roster)
-        roster = rosters[-1]
-        upcoming = league == 0 and year == LAST_SEASON
-        yield from _season(rng, year, rosters, talent, (names, lookups), upcoming)
-        advance()
+            traits["role"] += rng.normal(0, 0.25, count)
+            traits["skill"] += rng.normal(0, 0.3, count)
+            stay = traits["role"][roster] + rng.normal(0, 1.5, FOUNDERS)
+            roster[np.argsort(stay)[:ROOKIES]] = (
+                FOUNDERS + ROOKIES * (number - 1) + np.arange(ROOKIES)
+            )
+            roster = _trade(rng, roster, 90)
+        before, roster = roster, _trade(rng, roster, 45)
+        year = LAST_SEASON + 1 - seasons * (league + 1) + number
+        rosters = np.stack([before, roster]).reshape(2, SLOTS, 30).swapaxes(1, 2)
+        yield _season(rng, year, rosters, traits, league == 0 and year == LAST_SEASON)
 
 
-def _talent(rng: np.random.Generator, count: int) -> Arrays:
+def _talent(rng: Generator, count: int) -> Arrays:
     """Traits per player; the first 450 fill the rosters best first, then rookies."""
-    founders = 30 * SLOTS
-    behind = 0.5 - (np.arange(founders) // 30 + 0.5) / SLOTS
+    behind = 0.5 - (np.arange(FOUNDERS) // 30 + 0.5) / SLOTS
     role = 2.2 * behind * (1 + 1.2 * behind**2)
-    role = np.concatenate([role, rng.normal(-0.3, 0.75, count - founders)])
+    role = np.concatenate([role, rng.normal(-0.3, 0.75, count - FOUNDERS)])
     role += rng.normal(0, 0.25, count)
     inside = rng.beta(1.6, 2.0, count)
-    outside = np.clip(0.72 - 0.68 * inside + rng.normal(0, 0.08, count), 0.01, 0.75)
     paint = 0.2 + 0.6 * inside
-    # at least a tenth of the shots comes from mid-range
-    crowd = np.maximum(paint + outside, 0.9) / 0.9
-
-    def bell(mean: float, spread: float, low: float, high: float) -> np.ndarray:
-        return np.clip(rng.normal(mean, spread, count), low, high)
-
+    three = (1 - paint) * rng.uniform(0.65, 0.95, count) * (1 - 0.3 * inside)
+    turnover, trip = rng.uniform(0.08, 0.15, count), 0.08 + 0.05 * inside
+    zones = np.stack([paint, three, 1 - paint - three]) * (1 - turnover - trip)
     return {
         "role": role,
         "skill": rng.normal(0, 1, count),
         "usage": 0.165 * np.exp(0.25 * role + rng.normal(0, 0.18, count)),
-        "zone": np.stack([paint, outside, crowd - paint - outside]) / crowd,
-        "make": np.stack(
-            [
-                bell(0.575, 0.02, 0.5, 0.65) + 0.05 * inside,
-                bell(0.365, 0.02, 0.28, 0.43),
-                bell(0.42, 0.03, 0.3, 0.5),
-            ]
-        ),
-        "turnover": bell(0.115, 0.025, 0.05, 0.2),
-        "trip": bell(0.075, 0.025, 0.02, 0.15) + 0.05 * inside,
-        "ft_pct": bell(0.79, 0.08, 0.55, 0.93) - 0.1 * inside,
-        "assist": np.exp(rng.normal(0, 0.55, count) - 0.8 * inside),
-        "assisted": np.clip(rng.normal(0.7, 0.13, count) - 0.09 * role, 0.15, 0.9),
-        "offensive_rebounds": 0.016 + 0.085 * inside**1.5,
-        "defensive_rebounds": 0.09 + 0.12 * inside,
-        "steals": bell(0.031, 0.01, 0.005, 0.1),
-        "blocks": 0.008 + 0.035 * inside**2,
-        "personal_fouls": 0.065 + 0.04 * inside,
+        "inside": inside,
+        # how a play ends: turnover, free throws, shot from paint, three, mid-range
+        "mix": np.stack([turnover, trip, *zones], axis=1),
+        "ft_pct": rng.uniform(0.68, 0.92, count) - 0.1 * inside,
+        "passing": np.exp(rng.normal(0, 0.55, count) - 0.8 * inside),
+        "assisted": np.clip(rng.normal(0.65, 0.13, count) - 0.09 * role, 0.15, 0.95),
     }
 
 
-def _summer(
-    rng: np.random.Generator, roster: np.ndarray, talent: Arrays, number: int
-) -> np.ndarray:
-    """The next roster (30, 15): some fade or improve, leave or change teams."""
-    for trait, spread in (("role", 0.25), ("skill", 0.3)):
-        talent[trait] += rng.normal(0, spread, talent[trait].size)
-    flat = roster.ravel().copy()
-    odds = np.exp(-0.8 * talent["role"][flat])
-    leaving = rng.choice(flat.size, ROOKIES, replace=False, p=odds / odds.sum())
-    flat[leaving] = 30 * SLOTS + ROOKIES * (number - 1) + np.arange(ROOKIES)
-    moving = rng.choice(flat.size, 90, replace=False)
-    flat[moving] = flat[rng.permutation(moving)]
-    return flat.reshape(roster.shape)
+def _trade(rng: Generator, roster: np.ndarray, count: int) -> np.ndarray:
+    """A roster (450) in which `count` players changed places."""
+    moving = rng.choice(FOUNDERS, count, replace=False)
+    roster = roster.copy()
+    roster[moving] = roster[rng.permutation(moving)]
+    return roster
 
 
-def _trades(rng: np.random.Generator, roster: np.ndarray) -> np.ndarray:
-    """Rosters by round (82, 30, 15): some players swap teams in mid-season."""
-    rosters = np.repeat(roster[None], ROUNDS, axis=0)
-    for start in np.sort(rng.integers(18, ALL_STAR_ROUND, 24)):
-        (a, b), (i, j) = rng.choice(30, 2, replace=False), rng.integers(0, SLOTS, 2)
-        mine, theirs = rosters[start, a, i], rosters[start, b, j]
-        rosters[start:, a, i], rosters[start:, b, j] = theirs, mine
-    return rosters
-
-
-def _last_day(year: int) -> date:
+def _last_day(year: int) -> np.datetime64:
     """The second Sunday of April, on which all teams play."""
-    first = date(year + 1, 4, 1)
-    return first + timedelta(days=(6 - first.weekday()) % 7 + 7)
+    return np.busday_offset(f"{year + 1}-04", 1, "forward", weekmask="Sun")
 
 
-def _calendar(rng: np.random.Generator, year: int) -> Arrays:
-    """One season's games as arrays (82 rounds, 30 teams), 15 games a round.
+def _calendar(rng: Generator, year: int) -> Arrays:
+    """One season's team games (g), 30 a round: visitor, host, visitor, host...
 
     A round takes two days: no team plays twice a day or five times in six days.
-    Each plays 41 games at home and meets each other two or three times.
+    Each plays 41 games at home and meets each other two or four times.
     """
     # The circle method: 29 rounds in which every pair of 30 teams meets once.
-    turn, place = np.arange(29)[:, None], np.arange(1, 15)
-    circle = np.empty((29, 30), dtype=np.int64)
-    circle[turn, (turn + place) % 29] = (turn - place) % 29
-    circle[turn, (turn - place) % 29] = (turn + place) % 29
-    circle[turn[:, 0], turn[:, 0]], circle[:, 29] = 29, turn[:, 0]
-    picked = rng.permutation([*range(29), *range(29), *rng.permutation(29)[:24]])
-    label = rng.permutation(30)
-    opponent = label[circle[picked]][:, np.argsort(label)]
-    # Two rounds together are closed rings of teams; walking along a ring gives
-    # each of its teams one game at home and one away.
-    is_home = np.zeros((ROUNDS, 30), dtype=bool)
-    for start in range(0, ROUNDS, 2):
-        done = np.zeros(30, dtype=bool)
-        for first in range(30):
-            team = first
-            while not done[team]:
-                guest = opponent[start, team]
-                is_home[start, team] = is_home[start + 1, guest] = True
-                done[team] = done[guest] = True
-                team = opponent[start + 1, guest]
+    turn, place = np.arange(29)[:, None], np.arange(15)
+    partner = np.where(place, (turn - place) % 29, 29)
+    pairs = np.stack([(turn + place) % 29, partner], axis=2)
+    chosen = np.concatenate([rng.permutation(29), rng.permutation(29)[:12]])
+    half = rng.permuted(rng.permutation(30)[pairs[chosen]], axis=2)
+    # the second half of the season returns every game of the first
+    team = np.concatenate([half, rng.permutation(half)[:, :, ::-1]]).reshape(ROUNDS, 30)
 
-    host = np.where(is_home, np.arange(30), opponent)
     rounds = np.arange(ROUNDS)[:, None]
-    free = np.zeros((ROUNDS, 1), dtype=np.int64)
-    free[rng.choice(np.arange(4, 80), 5, replace=False)] = 1
-    free[ALL_STAR_ROUND] += 6
-    late = (rng.random((ROUNDS, 30)) < 0.22) & (rounds < ROUNDS - 1)
-    offset = 2 * rounds + np.cumsum(free, axis=0) + late[rounds, host]
-    day = np.datetime64(_last_day(year), "D") + offset - offset[-1, 0]
-    # 19:00 to 22:00 Eastern, on the date after by UTC; Sundays in the afternoon
-    hours = [24, 24.5, 25, 26, 27]
-    hour = rng.choice(hours, (ROUNDS, 30), p=[0.3, 0.25, 0.2, 0.15, 0.1])
-    sunday = (day.astype(np.int64) + 3) % 7 == 6
-    hour = np.where(sunday, hour - 6.5, hour)[rounds, host]
-    tired = np.diff(day, axis=0, prepend=day[:1] - 9).astype(np.int64) == 1
-    return {
-        "opponent": opponent,
-        "host": host,
+    late = (rng.random((ROUNDS, 15)) < 0.22) & (rounds < ROUNDS - 1)
+    offset = 2 * rounds + 6 * (rounds >= DEADLINE) + late
+    day = np.repeat(_last_day(year) + offset - offset[-1], 2, axis=1)
+    by_team = np.take_along_axis(day, np.argsort(team, axis=1), axis=1)
+    rest = np.diff(by_team, axis=0, prepend=by_team[:1] - 9).astype(np.int64)
+    # 19:00 to 22:00 Eastern, on the date after by UTC
+    hour = np.repeat(rng.integers(24, 28, (ROUNDS, 15)), 2, axis=1)
+    season = {
+        "round": np.repeat(rounds, 30, axis=1),
+        "team": team,
+        "opponent": team.reshape(ROUNDS, 15, 2)[:, :, ::-1],
         "day": day,
-        "tired": tired,
-        "tip_off": day.astype("datetime64[us]")
-        + (hour * 3.6e9).astype("timedelta64[us]"),
+        "is_tired": np.take_along_axis(rest, team, axis=1) == 1,
+        "tip_off_at": day + hour * HOUR,
     }
+    return {name: values.ravel() for name, values in season.items()}
 
 
-def _absences(rng: np.random.Generator, count: int) -> np.ndarray:
-    """Rounds missed so far in the present spell (player, round); 0 when fit."""
-    age = np.zeros((count, ROUNDS), dtype=np.int64)
-    who = np.repeat(np.arange(count), rng.poisson(2.3, count))
-    start = rng.integers(0, ROUNDS, who.size)
-    length = np.ceil(rng.lognormal(0.9, 1.0, who.size)).astype(np.int64)
-    for player, first, rounds in zip(who, start, length, strict=True):
-        spell = age[player, first : first + rounds]
-        spell[:] = np.arange(1, spell.size + 1)
-    return age
+def _absences(rng: Generator, count: int) -> np.ndarray:
+    """Whether a player is out in a round (count, 82)."""
+    starts = rng.random((count, ROUNDS)) < 0.028
+    length = np.ceil(rng.lognormal(0.9, 1.0, starts.shape))
+    ends = np.where(starts, np.arange(ROUNDS) + length, 0)
+    return np.maximum.accumulate(ends, axis=1) > np.arange(ROUNDS)
 
 
-def _walk(
-    rng: np.random.Generator, count: int, spread: float, memory: float
-) -> np.ndarray:
-    """A slow stationary drift (count, 82) with the given standard deviation."""
-    steps = rng.normal(0, spread, (count, ROUNDS))
-    for r in range(1, ROUNDS):
-        steps[:, r] = memory * steps[:, r - 1] + np.sqrt(1 - memory**2) * steps[:, r]
-    return steps
+def _drift(rng: Generator, count: int, step: float) -> np.ndarray:
+    """A random walk (count, 82) over the season, from zero."""
+    return np.cumsum(rng.normal(0, step, (count, ROUNDS)), axis=1)
 
 
 def _season(
-    rng: np.random.Generator,
-    year: int,
-    rosters: np.ndarray,
-    talent: Arrays,
-    names: tuple[np.ndarray, np.ndarray],
-    upcoming: bool,
-) -> Iterator[tuple[str, pyarrow.Table]]:
-    """One season's tables. With `upcoming` its last date is yet to be played."""
-    calendar = _calendar(rng, year)
-    # Team games (g) by date, visitors right before their hosts: g ^ 1 is the other
-    # side. Arrays below are (g) or (g, 15 roster slots).
-    r, t = (x.ravel() for x in np.indices((ROUNDS, 30)))
-    host, day = calendar["host"], calendar["day"]
-    order = np.lexsort((host[r, t] == t, TEAMS[host[r, t]], day[r, t]))
-    r, t = r[order], t[order]
-    opponent, day, tip_off = (calendar[k][r, t] for k in ("opponent", "day", "tip_off"))
-    player = rosters[r, t]
-    age = _absences(rng, talent["role"].size)[player, r[:, None]]
-    tired = calendar["tired"][r, t][:, None]
-    star = talent["role"][player] > 1
-    out = (age > 0) | (tired & star & (rng.random(player.shape) < 0.1))
-    future = (upcoming & (r == ROUNDS - 1))[:, None]
-    doubt = rng.random(player.shape)
-    # A late change is past; on the morning of a slate who is out is known to be.
-    doubtful = np.where(out, (age <= 1) & (doubt < 0.4) & ~future, doubt < 0.05)
+    rng: Generator, year: int, rosters: np.ndarray, traits: Arrays, is_upcoming: bool
+) -> dict[str, pyarrow.Table]:
+    """One season's tables, by name. With `is_upcoming` its last date is to come.
 
-    known = _known(rng, talent, player, (r, t, opponent), tired, out)
-    flow = _unfold(known, _luck(rng, player.shape))
-    points, weight = np.zeros(player.shape), np.full(player.shape, 1e-9)
-    for _ in range(TRUTH_DRAWS):
-        luck = _luck(rng, player.shape)
-        # each draw and its mirror image: their errors nearly cancel
-        mirror = {k: 1 - x if k in ("in", "ot") else -x for k, x in luck.items()}
-        for one in (_unfold(known, luck), _unfold(known, mirror)):
-            points += one["chance"] * one["points"]
-            weight += one["chance"]
+    `rosters` (2, 30, 15) are those before and after the trade deadline.
+    """
+    # Arrays are (g) team games or (g, 15) roster slots.
+    games = _calendar(rng, year)
+    r, t, opponent, day = (games[k] for k in ("round", "team", "opponent", "day"))
+    player = rosters[(r >= DEADLINE).astype(np.int64), t]
+    out = _absences(rng, len(traits["role"]))[player, r[:, None]]
+    out &= np.cumsum(out, axis=1) <= 6  # nine are always fit
+    future = (is_upcoming & (r == ROUNDS - 1))[:, None]
+    known = _known(rng, traits, player, games, out)
+    flow = _play(rng, known)
+    expected = np.mean([_play(rng, known)["points"] for _ in range(TRUTH_DRAWS)], 0)
 
-    away, home = t.copy(), t.copy()
-    away[1::2], home[::2] = t[::2], t[1::2]
-    game_id = np.char.replace(np.datetime_as_string(day), "-", "")
-    for side in (away, home):
-        game_id = np.char.add(np.char.add(game_id, "_"), TEAMS[side])
+    visitor, host = (np.repeat(TEAMS[t[side::2]], 2) for side in (0, 1))
+    dates = [f"{date:%Y%m%d}" for date in day.tolist()]
+    game_ids = ["_".join(parts) for parts in zip(dates, visitor, host, strict=True)]
     per_game = {
-        "game_id": game_id,
+        "game_id": np.array(game_ids),
         "game_date": day,
         "season_year": np.full(t.size, year),
         "season_type": np.full(t.size, "regular"),
         "team_abbr": TEAMS[t],
         "opponent_team_abbr": TEAMS[opponent],
-        "away_team_abbr": TEAMS[away],
-        "home_team_abbr": TEAMS[home],
-        "tip_off_at": tip_off,
-        "processed_at": (day + 1).astype("datetime64[us]") + np.timedelta64(9, "h"),
+        "away_team_abbr": visitor,
+        "home_team_abbr": host,
+        "tip_off_at": games["tip_off_at"],
+        "processed_at": day + 33 * HOUR,
     }
-    played = flow["plays_in"] & ~future
-    # The long-term injured are left off the box score, as in reality.
-    listed = np.nonzero((played | ~out | (age <= 5)) & ~future)
-    did, no = played[listed], np.zeros(len(listed[0]), dtype=bool)
-    box = {
-        k: x[listed] for k, x in _box_scores(rng, known, flow, talent, player).items()
-    }
-    box |= {k: x[listed[0]] for k, x in per_game.items()}
-    box |= {"is_active": did, "is_dnp": ~did, "has_complete_shot_zones": did}
-    box |= {"shot_zones_estimated": no, "is_partial_game_data": no}
-    for key, values in zip(("player_full_name", "player_lookup"), names, strict=True):
-        box[key] = values[player[listed]]
-    yield "player_game_summary", _table("player_game_summary", box, ~did)
 
-    hosts = {k: x[1::2] for k, x in per_game.items()}
-    yield "game_schedule", _table("game_schedule", hosts)
+    def of_players(rows: tuple[np.ndarray, np.ndarray]) -> Arrays:
+        names = {k: known[k][rows] for k in ("player_full_name", "player_lookup")}
+        return names | {k: x[rows[0]] for k, x in per_game.items()}
+
+    played = flow["is_in"] & ~future
+    # The injured are left off the box score; the others on the bench are on it.
+    listed = np.nonzero(~out & ~future)
+    did = played[listed]
+    scores = _box_scores(rng, known, flow)
+    box = {k: np.where(did, x[listed], np.nan) for k, x in scores.items()}
+    box["minutes_played"] = scores["minutes_played"][listed]
+    box |= of_players(listed) | {"is_active": did, "is_dnp": ~did}
+    box["has_complete_shot_zones"] = did
+    box["shot_zones_estimated"] = box["is_partial_game_data"] = did & ~did
 
     # A morning report on every player; who was in doubt gets a last word before
     # tip-off, which the coming slate still lacks.
-    everybody = np.nonzero(np.ones(player.shape, dtype=bool))
-    resolved = np.nonzero(doubtful & ~future)
+    doubtful = (rng.random(player.shape) < 0.06) & ~(future & out)
     final = np.where(out, "out", "expected")
-    morning = day.astype("datetime64[us]") + np.timedelta64(11, "h")
-    last_word = tip_off - np.timedelta64(40, "m")
-    status = np.where(doubtful, "questionable", final)[everybody]
-    g = np.concatenate([everybody[0], resolved[0]])
-    reports = {
-        "game_id": game_id[g],
-        "player_lookup": names[1][
-            np.concatenate([player[everybody], player[resolved]])
-        ],
-        "team_abbr": TEAMS[t][g],
-        "status": np.concatenate([status, final[resolved]]),
-        "known_at": np.concatenate([morning[everybody[0]], last_word[resolved[0]]]),
-    }
-    yield "player_availability", _table("player_availability", reports)
+    morning, last_word = np.nonzero(player >= 0), np.nonzero(doubtful & ~future)
+    status = np.where(doubtful, "questionable", final)[morning]
+    at = (day + 11 * HOUR)[morning[0]], (games["tip_off_at"] - HOUR)[last_word[0]]
+    reports = of_players(tuple(np.hstack([morning, last_word])))
+    reports["status"] = np.concatenate([status, final[last_word]])
+    reports["known_at"] = np.concatenate(at)
 
-    expected = np.nonzero(played | (future & ~out))
-    truth = {
-        "game_id": game_id[expected[0]],
-        "player_lookup": names[1][player[expected]],
-        "expected_points": np.round((points / weight)[expected], 3),
+    able = np.nonzero(played | (future & ~out))
+    truth = {k: of_players(able)[k] for k in ("game_id", "player_lookup")}
+    truth["expected_points"] = np.round(expected[able], 3)
+    schedule = {k: x[::2] for k, x in per_game.items()}
+    return {
+        "player_game_summary": _table("player_game_summary", box),
+        "game_schedule": _table("game_schedule", schedule),
+        "player_availability": _table("player_availability", reports),
+        "true_expectation": pyarrow.table(truth),
     }
-    yield "true_expectation", pyarrow.table(truth)
 
 
 def _known(
-    rng: np.random.Generator,
-    talent: Arrays,
-    player: np.ndarray,
-    where: tuple[np.ndarray, np.ndarray, np.ndarray],
-    tired: np.ndarray,
-    out: np.ndarray,
+    rng: Generator, traits: Arrays, player: np.ndarray, games: Arrays, out: np.ndarray
 ) -> Arrays:
-    """What is known before tip-off, the hidden form included; no luck in it."""
-    r, t, opponent = where
-    count, now = talent["role"].size, (player, r[:, None])
-    role = talent["role"][player] + _walk(rng, count, 0.38, 0.95)[now]
-    minutes = 37 / (1 + np.exp(-(2.1 * role + 0.15)))
-    minutes = np.where(out, 0, minutes * (1 - 0.06 * tired * minutes / 37))
-    form = _walk(rng, count, 0.07, 0.96)[now]
-    skill = talent["skill"][player] + _walk(rng, count, 0.3, 0.97)[now]
-    side = np.where(np.arange(r.size) % 2, 1, -1)
-    defence = rng.normal(0, 0.02, 30)[:, None] + _walk(rng, 30, 0.012, 0.97)
-    against = (1 + defence[opponent, r] + 0.013 * side)[:, None]
-    by_zone = 1 + rng.normal(0, 0.02, (3, 30))[:, opponent, None]
+    """Traits by slot and what else is known before tip-off, hidden form included."""
+    known = {name: values[player] for name, values in traits.items()}
+    r, t, opponent = (games[k] for k in ("round", "team", "opponent"))
+    now, tired = (player, r[:, None]), games["is_tired"][:, None]
+    count = len(traits["role"])
+    role = known["role"] + _drift(rng, count, 0.1)[now]
+    minutes = 37 / (1 + np.exp(-(2.1 * role + 0.15))) * (1 - 0.04 * tired) * ~out
+    skill = known["skill"] + _drift(rng, count, 0.06)[now]
+    at_home = np.where(np.arange(r.size) % 2, 0.013, -0.013)
+    defence = rng.normal(0, 0.02, 30)[:, None] + _drift(rng, 30, 0.002)
+    against = (1 + defence[opponent, r] + at_home)[:, None]
+    by_zone = np.array([0.59, 0.365, 0.42]) + rng.normal(0, 0.01, (30, 3))
     pace = rng.normal(0, 0.018, 30)
-    strength = (minutes * talent["role"][player]).sum(axis=1) / minutes.sum(axis=1)
-    return {
-        "available": ~out,
+    return known | {
+        "chance": ROTATION[np.argsort(np.argsort(-minutes, axis=1), axis=1)] * ~out,
         "minutes": minutes,
-        "rank": np.argsort(np.argsort(-minutes, axis=1), axis=1),
-        "usage": talent["usage"][player] * np.exp(form),
+        "usage": known["usage"] * np.exp(_drift(rng, count, 0.015)[now]),
         "efficiency": against * (1 + 0.035 * skill) * (1 - 0.025 * tired),
-        "zone": talent["zone"][:, player],
-        "make": talent["make"][:, player] * by_zone,
-        "plays": 109.5 * (1 + pace[t] + pace[opponent]),
-        "edge": 2.5 * side + 12 * (strength - strength[np.arange(r.size) ^ 1]),
-        "side": side,
-    } | {name: talent[name][player] for name in ("turnover", "trip", "ft_pct")}
-
-
-def _luck(rng: np.random.Generator, shape: tuple[int, int]) -> Arrays:
-    """All luck but that of the shots; both sides of a game share some of it."""
-    luck = {name: rng.standard_normal(shape) for name in ("minutes", "heat")}
-    luck |= {"in": rng.random(shape), "team": rng.standard_normal(shape[0])}
-    for name in ("margin", "pace"):
-        luck[name] = np.repeat(rng.standard_normal(shape[0] // 2), 2)
-    return luck | {"ot": np.repeat(rng.random(shape[0] // 2), 2)}
-
-
-def _unfold(known: Arrays, luck: Arrays) -> Arrays:
-    """Minutes, share of plays and mean points of each player, if he plays.
-
-    `chance` is the probability to play, `plays_in` what came of it.
-    """
-    margin = known["edge"] + 12 * known["side"] * luck["margin"]
-    rout = np.clip((np.abs(margin) - 9) / 14, 0, 1)[:, None]
-    rank = known["rank"]
-    chance = np.minimum(ROTATION[rank] + 0.25 * rout * (rank > 7), 1)
-    chance = chance * known["available"]
-    plays_in = luck["in"] < chance
-    # who plays little has the less certain role, and gets the end of a rout
-    unsure = 0.46 - 0.3 * known["minutes"] / 37
-    garbage = rout * np.clip((rank - 6) * 0.08, -0.2, 0.6)
-    want = known["minutes"] * np.exp(unsure * luck["minutes"] + garbage)
-    want = np.maximum(want, 1.5)
-
-    overtime = (luck["ot"] < 0.052).astype(np.int64) + (luck["ot"] < 0.008)
-    total, most = (x[:, None] for x in (240.0 + 25 * overtime, 42 + 4.5 * overtime))
-    others = (want * plays_in).sum(axis=1, keepdims=True)
-    minutes = total * want / (others + want * ~plays_in)
-    for _ in range(3):
-        # what goes beyond a player's limit is shared by the rest
-        capped = np.minimum(minutes, most)
-        over = ((minutes - capped) * plays_in).sum(axis=1, keepdims=True)
-        room = ((most - capped) * plays_in).sum(axis=1, keepdims=True)
-        minutes = capped + (most - capped) * over / np.maximum(room, 1e-9)
-
-    wanted = known["usage"] * minutes * np.exp(0.15 * luck["heat"])
-    others = (wanted * plays_in).sum(axis=1, keepdims=True)
-    share = wanted / (others + wanted * ~plays_in)
-    team_plays = known["plays"] * (1 + 0.025 * luck["pace"]) * total[:, 0] / 240
-    efficiency = known["efficiency"] * (1 + 0.02 * luck["team"][:, None])
-
-    paint, three, mid = known["zone"] * known["make"] * efficiency
-    per_shot = 2 * (paint + mid) + 3 * three + AND_ONE * paint * known["ft_pct"]
-    shots = 1 - known["turnover"] - known["trip"]
-    per_play = shots * per_shot + 2 * known["trip"] * known["ft_pct"]
-    return {
-        "chance": chance,
-        "plays_in": plays_in,
-        "minutes": minutes,
-        "share": share,
-        "efficiency": efficiency,
-        "team_plays": team_plays,
-        "overtime": overtime,
-        "points": team_plays[:, None] * share * per_play,
+        "make": by_zone[opponent].T[:, :, None],
+        "plays": 111.5 * (1 + pace[t] + pace[opponent]),
     }
 
 
-def _box_scores(
-    rng: np.random.Generator,
-    known: Arrays,
-    flow: Arrays,
-    talent: Arrays,
-    player: np.ndarray,
-) -> Arrays:
+def _play(rng: Generator, known: Arrays) -> Arrays:
+    """One draw of all luck but that of the shots: who is in, minutes, plays.
+
+    For who is not in they are what he would have had, and so are `points`, the
+    mean of the points over the luck of the shots.
+    """
+    shape = known["minutes"].shape
+    is_in = rng.random(shape) < known["chance"]
+    # who plays little has the less certain role
+    unsure = 0.46 - 0.3 * known["minutes"] / 37
+    want = np.maximum(known["minutes"] * rng.lognormal(0, unsure), 1.5)
+    per_game = (shape[0] // 2, 1)
+    overtime = np.repeat(rng.random(per_game) < 0.055, 2, axis=0)
+    total, most = 240 + 25 * overtime, 42 + 5 * overtime
+    minutes = total * _share(want, is_in)
+    # what goes beyond a player's limit is shared by the rest
+    capped = np.minimum(minutes, most)
+    over = ((minutes - capped) * is_in).sum(axis=1, keepdims=True)
+    room = ((most - capped) * is_in).sum(axis=1, keepdims=True)
+    minutes = capped + (most - capped) * over / room
+
+    pace = np.repeat(rng.normal(1, 0.025, per_game), 2, axis=0)
+    plays = known["plays"][:, None] * pace * total / 240
+    share = _share(known["usage"] * minutes * rng.lognormal(0, 0.15, shape), is_in)
+    odds = known["make"] * known["efficiency"] * rng.normal(1, 0.02, (shape[0], 1))
+    free_throws, paint, three, mid = np.moveaxis(known["mix"], 2, 0)[1:]
+    per_play = 2 * (free_throws * known["ft_pct"] + paint * odds[0] + mid * odds[2])
+    per_play += 3 * three * odds[1]
+    return {
+        "is_in": is_in,
+        "minutes": minutes,
+        "plays": plays,
+        "share": share,
+        "odds": odds,
+        "length": 48 + 5 * overtime,
+        "points": plays * share * per_play,
+    }
+
+
+def _share(want: np.ndarray, is_in: np.ndarray) -> np.ndarray:
+    """Each player's share among those who are in and himself."""
+    others = (want * is_in).sum(axis=1, keepdims=True) - want * is_in
+    return want / (others + want)
+
+
+def _box_scores(rng: Generator, known: Arrays, flow: Arrays) -> Arrays:
     """Box scores (g, 15) whose parts agree; zero for who sat out."""
-    # Whole tenths of a minute that add up exactly: the largest fractions round up.
-    exact = flow["minutes"] * flow["plays_in"] * 10
-    tenths = np.floor(exact).astype(np.int64)
-    spare = 2400 + 250 * flow["overtime"] - tenths.sum(axis=1)
-    tenths += np.argsort(np.argsort(tenths - exact, axis=1), axis=1) < spare[:, None]
-    minutes = tenths / 10
-
-    share = flow["share"] * flow["plays_in"]
-    share = share / share.sum(axis=1, keepdims=True)
-    plays = rng.multinomial(np.rint(flow["team_plays"]).astype(np.int64), share)
-    turnovers = rng.binomial(plays, known["turnover"])
-    trips = rng.binomial(plays - turnovers, known["trip"] / (1 - known["turnover"]))
-    shots = plays - turnovers - trips
-    paint = rng.binomial(shots, known["zone"][0])
-    three = rng.binomial(shots - paint, known["zone"][1] / (1 - known["zone"][0]))
-    mid = shots - paint - three
-    odds = np.clip(known["make"] * flow["efficiency"], 0.02, 0.95)
-    makes = rng.binomial(np.stack([paint, three, mid]), odds)
-    ft_attempts = 2 * trips + rng.binomial(makes[0], AND_ONE)
+    # whole tenths of a minute that add up exactly
+    tenths = np.rint(np.cumsum(10 * flow["minutes"] * flow["is_in"], axis=1))
+    minutes = np.diff(tenths, axis=1, prepend=0) / 10
+    team_plays = np.rint(flow["plays"][:, 0]).astype(np.int64)
+    plays = rng.multinomial(team_plays, flow["share"] * flow["is_in"])
+    ends = rng.multinomial(plays, known["mix"])
+    turnovers, trips, *shots = np.moveaxis(ends, 2, 0)
+    makes = rng.binomial(shots, flow["odds"])
+    fg_attempts, fg_makes = sum(shots), makes.sum(axis=0)
+    ft_attempts = 2 * trips
     ft_makes = rng.binomial(ft_attempts, known["ft_pct"])
-    points = 2 * (makes[0] + makes[2]) + 3 * makes[1] + ft_makes
-    # No game ends level: where it would, the home side's leader makes one more.
-    other = np.arange(len(points)) ^ 1
-    score = points.sum(axis=1)
-    level = np.flatnonzero((score == score[other]) & (known["side"] > 0))
-    leader = tenths[level].argmax(axis=1)
+    points = 2 * fg_makes + makes[1] + ft_makes
+    # No game ends level: where it would, the host's leader makes a free throw more.
+    scores = points.sum(axis=1).reshape(-1, 2)
+    level = 2 * np.flatnonzero(scores[:, 0] == scores[:, 1]) + 1
     for values in (ft_attempts, ft_makes, points):
-        values[level, leader] += 1
-    margin = (points.sum(axis=1) - points.sum(axis=1)[other])[:, None]
+        values[level, minutes[level].argmax(axis=1)] += 1
+    scores = points.sum(axis=1).reshape(-1, 2)
+    margin = (scores - scores[:, ::-1]).reshape(-1, 1)
 
-    alone = np.array([-0.1, 0.2, -0.2])[:, None, None]
-    assisted = np.clip(talent["assisted"][player] + alone, 0.02, 0.97)
-    assisted = rng.binomial(makes, assisted).sum(axis=0)
-    passing = talent["assist"][player] * minutes
-    passing = passing / passing.sum(axis=1, keepdims=True)
-    used = shots + 0.44 * ft_attempts + turnovers
-    length = (48 + 5 * flow["overtime"])[:, None]
+    assisted = rng.binomial(fg_makes, known["assisted"])
+    passing = _share(known["passing"] * minutes, flow["is_in"])
+    used = fg_attempts + 0.44 * ft_attempts + turnovers
     floor = np.maximum(minutes, 0.1) * used.sum(axis=1, keepdims=True)
-    noise = rng.normal(0, 1.6, minutes.shape) * np.sqrt(minutes)
-    fouls = rng.poisson(talent["personal_fouls"][player] * minutes)
     box = {
         "minutes_played": minutes,
         "points": points,
         "assists": rng.multinomial(assisted.sum(axis=1), passing),
         "turnovers": turnovers,
-        "personal_fouls": np.minimum(fouls, 6),
-        "plus_minus": np.rint(margin * minutes / length + noise),
-        "fg_attempts": shots,
-        "fg_makes": makes.sum(axis=0),
+        "plus_minus": np.rint(margin * minutes / flow["length"]),
+        "fg_attempts": fg_attempts,
+        "fg_makes": fg_makes,
         "ft_attempts": ft_attempts,
         "ft_makes": ft_makes,
-        "paint_attempts": paint,
-        "paint_makes": makes[0],
-        "mid_range_attempts": mid,
-        "mid_range_makes": makes[2],
         "assisted_fg_makes": assisted,
-        "unassisted_fg_makes": makes.sum(axis=0) - assisted,
-        "usage_rate": np.round(100 * used * length / floor, 2),
+        "unassisted_fg_makes": fg_makes - assisted,
+        "usage_rate": np.round(100 * used * flow["length"] / floor, 2),
     }
-    for name in ("three_pt", "three"):
-        pbp = "" if name == "three_pt" else "_pbp"
-        box |= {f"{name}_attempts{pbp}": three, f"{name}_makes{pbp}": makes[1]}
-    for name in ("offensive_rebounds", "defensive_rebounds", "steals", "blocks"):
-        box[name] = rng.poisson(talent[name][player] * minutes)
+    zones = ("paint", "three_pt", "mid_range")
+    for zone, attempted, made in zip(zones, shots, makes, strict=True):
+        box |= {f"{zone}_attempts": attempted, f"{zone}_makes": made}
+    box |= {"three_attempts_pbp": shots[1], "three_makes_pbp": makes[1]}
+    for name, (outside, more) in RATES.items():
+        box[name] = rng.poisson((outside + more * known["inside"]) * minutes)
+    box["personal_fouls"] = np.minimum(box["personal_fouls"], 6)
     return box
 
 
-def _table(
-    name: str, columns: Arrays, sat_out: np.ndarray | None = None
-) -> pyarrow.Table:
-    """The contract's columns, in its order and types; who sat out has no counts."""
+def _table(name: str, columns: Arrays) -> pyarrow.Table:
+    """The contract's columns that are known, in its order and types; NaN as NULL."""
     arrays = {}
     for column in contracts.tables()[name].columns:
-        values = columns[column.name]
-        counted = values.dtype.kind in "if" and sat_out is not None
-        hide = counted and column.name not in ("season_year", "minutes_played")
-        made = pyarrow.array(values, mask=sat_out if hide else None)
-        arrays[column.name] = made.cast(contracts.ARROW_TYPES[column.type])
+        if column.name in columns:
+            made = pyarrow.array(columns[column.name], from_pandas=True)
+            arrays[column.name] = made.cast(contracts.ARROW_TYPES[column.type])
     return pyarrow.table(arrays)

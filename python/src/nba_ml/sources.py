@@ -2,75 +2,48 @@
 
 from __future__ import annotations
 
-import csv
-import hashlib
 import json
-import os
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import pandas as pd
 import pyarrow
+import pyarrow.compute
 import pyarrow.csv
 import pyarrow.parquet
 
 from nba_ml import contracts
 from nba_ml.contracts import Table, Violation
+from nba_ml.files import write_atomically
 from nba_ml.settings import UserError, clock
-
-BYTE_ORDER_MARK = b"\xef\xbb\xbf"
-MINUTES_TEXT = "[0-9]{1,3}:[0-5][0-9]"
-OFFSET = ":[0-9.]+ ?[+-][0-9:]+$"
-SQL_TYPES = {
-    "string": "varchar",
-    "date": "date",
-    "int64": "bigint",
-    "float64": "double",
-    "bool": "boolean",
-    "timestamp": "timestamp",
-}
-
-
-@dataclass(frozen=True)
-class Imported:
-    """One published table: rows, files that it came from, columns left out."""
-
-    table: str
-    rows: int
-    files: tuple[str, ...]
-    dropped: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class ColumnShare:
-    """A share in [0, 1] or a constant value of one column in one season."""
-
-    column: str
-    season_year: int | None
-    value: float | str
 
 
 @dataclass(frozen=True)
 class Inspection:
-    """What `check` sees of one table; `null_rates` count played rows only."""
+    """What the files of one table hold.
+
+    `null_rates` (shares in 0..1 of the played rows) and `constants` (the only value
+    of a column) are by column and season_year.
+    """
 
     table: str
     required: bool
     files: tuple[str, ...] = ()
     rows: int = 0
     bytes: int = 0
-    first_date: str | None = None
-    last_date: str | None = None
+    first_date: date | None = None
+    last_date: date | None = None
     found: tuple[str, ...] = ()
     missing_required: tuple[str, ...] = ()
     missing: tuple[str, ...] = ()
     extra: tuple[str, ...] = ()
     duplicate_keys: int = 0
-    null_rates: tuple[ColumnShare, ...] = ()
-    constants: tuple[ColumnShare, ...] = ()
+    null_rates: tuple[dict[str, Any], ...] = ()
+    constants: tuple[dict[str, Any], ...] = ()
     violations: tuple[Violation, ...] = ()
 
     @property
@@ -82,10 +55,10 @@ class Inspection:
 def find(
     paths: Iterable[Path], table: str | None = None
 ) -> tuple[dict[str, list[Path]], list[Path]]:
-    """Files by table name, and the files of folders that were ignored.
+    """Files by table name, and the files that were ignored.
 
-    A file belongs to the table that its name begins with, or to `table`.
-    Raises UserError for a path that is not there or fits no table.
+    A file belongs to the table that its name begins with; one that is named itself,
+    to `table` if given. Raises UserError for a missing path and when nothing fits.
     """
     known = contracts.tables()
     found: dict[str, list[Path]] = {}
@@ -94,28 +67,22 @@ def find(
         if not path.exists():
             raise UserError(f"{path} does not exist. Give a folder or a file.")
         for file in sorted(path.iterdir()) if path.is_dir() else [path]:
-            name = (None if path.is_dir() else table) or next(
-                (one for one in known if file.name.startswith(one)), None
-            )
-            if name and not (table and name != table):
-                if file.suffix not in (".parquet", ".csv"):
-                    raise UserError(
-                        f"{file} ends in {file.suffix or 'nothing'!r}, which is not "
-                        "read. Convert it to .parquet or .csv, or move it away."
-                    )
-                found.setdefault(name, []).append(file)
-            elif path.is_dir():
+            begins = next((name for name in known if file.name.startswith(name)), None)
+            name = table if table and file == path else begins
+            if not name:
                 ignored.append(file)
+            elif file.suffix in (".parquet", ".csv"):
+                found.setdefault(name, []).append(file)
             else:
                 raise UserError(
-                    f"{file.name} begins with no known table name. Say which table "
-                    f"it is: --table {'|'.join(known)}."
+                    f"{file} ends in {file.suffix or 'nothing'!r}, which is not read. "
+                    "Convert it to .parquet or .csv, or move it away."
                 )
     if not found:
         raise UserError(
             f"{', '.join(map(str, paths))} holds no file of a known table "
             f"(ignored: {', '.join(file.name for file in ignored) or 'nothing'}). "
-            f"Name the files {table or ', '.join(known)}, with .parquet or .csv."
+            f"Name the files {', '.join(known)}, or say --table for a single one."
         )
     return found, ignored
 
@@ -136,8 +103,8 @@ def read(path: Path, encoding: str = "utf-8") -> pyarrow.Table:
     except (pyarrow.ArrowInvalid, OSError) as error:
         reason = str(error).splitlines()[0]
         raise UserError(
-            f"{path} cannot be read as {path.suffix[1:]}: {reason}. Copy or export "
-            "it again; if text looks wrong, name its --encoding, such as latin-1."
+            f"{path} cannot be read as {path.suffix[1:]}: {reason}. Copy or "
+            "export it again."
         ) from None
     except (UnicodeError, LookupError) as error:
         raise UserError(
@@ -160,68 +127,45 @@ def import_files(
     minutes: str = "decimal",
     encoding: str = "utf-8",
     frozen_clock: bool = False,
-) -> tuple[list[Imported], list[Path]] | None:
+) -> tuple[list[Inspection], list[Path]] | None:
     """Check the files and publish them in `raw`; None when they are there already.
 
-    Returns what was published and which files were ignored. All tables or
-    none: raises UserError, with every kind of violation, before `raw` changes.
+    Returns what was published and which files were ignored. Raises UserError, with
+    every kind of violation in all tables, before `raw` changes.
     """
     found, ignored = find(paths, table)
-    inputs = [
-        (str(file.resolve()), file.stat().st_size, file.stat().st_mtime_ns)
+    files = [
+        [str(file.resolve()), file.stat().st_size, file.stat().st_mtime_ns]
         for files in found.values()
         for file in files
     ]
-    asked = json.dumps([inputs, table, minutes, encoding, frozen_clock])
-    fingerprint = hashlib.sha256(asked.encode()).hexdigest()
+    options = [table, minutes, encoding, frozen_clock]
+    source = {"origin": "imported", "files": files, "options": options}
     before = origin(raw)
-    if before.get("fingerprint") == fingerprint and all(
-        (raw / f"{name}.parquet").exists() for name in found
-    ):
+    there = {name for name in contracts.tables() if (raw / f"{name}.parquet").exists()}
+    if before == source and there.issuperset(found):
         return None
-
-    kept_tables = before.get("origin") == "imported"
+    # A simulated schedule beside real box scores would be nonsense.
+    is_kept = before.get("origin") == "imported"
     for name, contract in contracts.tables().items():
-        there = kept_tables and (raw / f"{name}.parquet").exists()
-        if contract.required and name not in found and not there:
+        if contract.required and name not in {*found, *(there if is_kept else ())}:
             raise UserError(
                 f"{name} is neither among the files nor imported before, and nothing "
                 "works without it. Give its file, too."
             )
+    # Data that stand still are history: the real clock judges them.
     now = _now() if frozen_clock else clock()
-    loaded = {}
-    problems: list[Violation] = []
+    seen, tables = [], {}
     for name, files in found.items():
         contract = contracts.tables()[name]
-        loaded[name], bad = _load(contract, files, encoding, minutes)
-        frame = _frame(loaded[name], contract)
-        problems += [*bad, *contracts.violations(frame, contract, now)]
-    if problems:
-        lines = "\n".join(f"  {one}" for one in problems)
-        raise UserError(f"nothing was imported; the data break the contract:\n{lines}")
-
-    as_of = _last_noon(loaded) if frozen_clock else None
-    discard_leftovers(raw)
-    done = []
-    for name, data in loaded.items():
-        kept = [c.name for c in contracts.tables()[name].columns]
-        kept = [c for c in kept if c in data.column_names]
-        pyarrow.parquet.write_table(
-            data.select(kept), new(raw, f"{name}.parquet"), compression="zstd"
-        )
-        files = tuple(file.name for file in found[name])
-        dropped = tuple(c for c in data.column_names if c not in kept)
-        done.append(Imported(name, data.num_rows, files, dropped))
-    written = [f"{name}.parquet" for name in loaded]
-    if as_of:
-        new(raw, "as_of").write_text(as_of + "\n")
-        written.append("as_of")
-    stale = ["true_expectation.parquet", "as_of"]
-    if not kept_tables:
-        # A simulated schedule beside real box scores would be nonsense.
-        stale += [f"{name}.parquet" for name in contracts.tables()]
-    publish(raw, written, stale, {"origin": "imported", "fingerprint": fingerprint})
-    return done, ignored
+        one, data = _inspect(contract, files, now, encoding, minutes)
+        seen.append(one)
+        tables[name] = data.select(one.found)
+    if problems := [f"  {broken}" for one in seen for broken in one.violations]:
+        title = "nothing was imported; the data break the contract:"
+        raise UserError("\n".join([title, *problems]))
+    publish(raw, tables, _last_noon(tables) if frozen_clock else None, source, is_kept)
+    return seen, ignored
 
 
 def inspect(path: Path, encoding: str = "utf-8") -> tuple[list[Inspection], list[Path]]:
@@ -230,14 +174,13 @@ def inspect(path: Path, encoding: str = "utf-8") -> tuple[list[Inspection], list
     Reads only. Raises UserError for a file that cannot be read at all.
     """
     found, ignored = find([path])
-    # Data with a clock of their own are history: the real clock judges them.
     now = _now() if (path / "as_of").exists() else clock()
-    seen = []
-    for name, contract in contracts.tables().items():
-        if name in found:
-            seen.append(_inspect(contract, found[name], encoding, now))
-        else:
-            seen.append(Inspection(name, contract.required))
+    seen = [
+        _inspect(contract, found[name], now, encoding, "decimal")[0]
+        if name in found
+        else Inspection(name, contract.required)
+        for name, contract in contracts.tables().items()
+    ]
     return seen, ignored
 
 
@@ -249,60 +192,53 @@ def origin(raw: Path) -> dict[str, object]:
         return {}
 
 
-def new(raw: Path, name: str) -> Path:
-    """Where to write the file that `publish` will put in place as `name`."""
-    return raw / f".new-{name}"
-
-
-def discard_leftovers(raw: Path) -> None:
-    """Make `raw` and remove what a killed run left in it."""
-    raw.mkdir(parents=True, exist_ok=True)
-    for leftover in raw.glob(".new-*"):
-        leftover.unlink()
-
-
 def publish(
-    raw: Path, written: Iterable[str], stale: Iterable[str], source: dict[str, object]
+    raw: Path,
+    tables: dict[str, pyarrow.Table],
+    as_of: str | None,
+    source: dict[str, object],
+    is_kept: bool = False,
 ) -> None:
-    """Put the files written at `new` in place, remove `stale` others, sign.
+    """Write tables, clock and origin.json; remove what does not belong to them.
 
-    Each file is replaced whole. Whoever is killed in between leaves no
-    fingerprint in origin.json, so that the next run does its work again.
+    Tables of an earlier import stay if `is_kept`. Each file is replaced whole.
+    Whoever is killed in between leaves no fingerprint in origin.json, so that the
+    next run does its work again.
     """
-    written = list(written)
-    _sign(raw, {"origin": source["origin"], "unfinished": True})
-    for name in written:
-        os.replace(new(raw, name), raw / name)
-    for name in set(stale) - set(written):
+    content = {"as_of": f"{as_of}\n".encode()} if as_of else {}
+    for name, table in tables.items():
+        sink = pyarrow.BufferOutputStream()
+        pyarrow.parquet.write_table(table, sink, compression="zstd")
+        content[f"{name}.parquet"] = sink.getvalue().to_pybytes()
+    stale = {"as_of", "true_expectation.parquet"}
+    stale |= set() if is_kept else {f"{name}.parquet" for name in contracts.tables()}
+    for leftover in raw.glob(".*.tmp"):
+        leftover.unlink()
+    unfinished = {"origin": source["origin"], "unfinished": True}
+    write_atomically(raw / "origin.json", json.dumps(unfinished).encode())
+    for name, data in content.items():
+        write_atomically(raw / name, data)
+    for name in stale - content.keys():
         (raw / name).unlink(missing_ok=True)
-    _sign(raw, source)
+    write_atomically(raw / "origin.json", json.dumps(source).encode())
 
 
 def _now() -> datetime:
     return datetime.now(UTC).replace(tzinfo=None)
 
 
-def _sign(raw: Path, source: dict[str, object]) -> None:
-    new(raw, "origin.json").write_text(json.dumps(source) + "\n")
-    os.replace(new(raw, "origin.json"), raw / "origin.json")
-
-
 def _read_csv(path: Path, encoding: str) -> pyarrow.Table:
-    with path.open("rb") as start:
-        marked = start.read(3) == BYTE_ORDER_MARK
-    if marked and encoding.lower().replace("_", "-") != "utf-8-sig":
+    text = path.read_bytes().decode(encoding)
+    if text.startswith("\ufeff"):
         raise UserError(
             f"{path} begins with a byte-order mark, which would become part of its "
             "first column name. Repeat with --encoding utf-8-sig."
         )
-    with path.open(newline="", encoding=encoding) as lines:
-        header = next(csv.reader(lines), [])
     return pyarrow.csv.read_csv(
-        path,
-        read_options=pyarrow.csv.ReadOptions(encoding=encoding),
+        pyarrow.py_buffer(text.encode()),
         # As text, so that a wrong value can be shown as it stands in the file.
         convert_options=pyarrow.csv.ConvertOptions(
-            column_types=dict.fromkeys(header, pyarrow.string()),
+            default_column_type=pyarrow.string(),
             strings_can_be_null=True,
             null_values=["", "NULL", "null", "NaN", "nan"],
         ),
@@ -317,126 +253,102 @@ def _load(
     Values of a wrong type become NULL and a violation.
     """
     with duckdb.connect() as connection:
-        for number, file in enumerate(files):
-            connection.register(f"file_{number}", read(file, encoding))
-        connection.execute(
-            "create table given as "
-            + " union all by name ".join(
-                f"from file_{number}" for number in range(len(files))
-            )
-        )
-        described = connection.sql("describe given").fetchall()
-        given = {name: kind for name, kind, *_ in described}
-        types = {c.name: c.type for c in contract.columns if c.name in given}
-        # Outside the contract, yet it tells whether game_id is the right way round.
-        flag = {"home_flag": "bool"} if "home_flag" in given else {}
-        typed = {
-            name: _cast(name, given[name], kind, minutes)
-            for name, kind in (types | flag).items()
+        connection.execute("set timezone = 'UTC'")
+        names = [f"file_{number}" for number in range(len(files))]
+        for name, file in zip(names, files, strict=True):
+            connection.register(name, read(file, encoding))
+        union = " union all by name ".join(f"from {name}" for name in names)
+        connection.execute(f"create table given as {union}")
+        given = {
+            name: kind for name, kind, *_ in connection.sql("describe given").fetchall()
         }
+        for name, kind in given.items():
+            if kind in ("FLOAT", "DOUBLE"):
+                # pandas writes a missing number as NaN
+                connection.execute(
+                    f'update given set "{name}" = null where isnan("{name}")'
+                )
+        types = {c.name: c.type for c in contract.columns if c.name in given}
+        typed = {name: _cast(name, kind, minutes) for name, kind in types.items()}
+        # Outside the contract, yet it tells whether game_id is the right way round.
+        if "home_flag" in given:
+            typed["home_flag"] = _cast("home_flag", "bool", minutes)
+        key = ", ' ', ".join(f'"{name}"' for name in contract.key if name in given)
         problems = []
-        key = [
-            f"coalesce(cast({name} as varchar), '')"
-            for name in contract.key
-            if name in given
-        ]
         for name, kind in types.items():
             ((count, where, value),) = connection.sql(
-                f"""select count(*), first(concat_ws(' ', {", ".join(key) or "''"})),
+                f"""select count(*), first(concat({key or "''"})),
                     first(cast("{name}" as varchar)) from given
-                where "{name}" is not null and ({typed[name]}) is null
-                    and cast("{name}" as varchar) <> 'nan'"""
+                where "{name}" is not null and {typed[name]} is null"""
             ).fetchall()
             if count:
-                shown = f"{where}: {name} = {value!r}"
                 rule, step = f"not {kind}", contracts.REPAIR
                 if name == "minutes_played" and ":" in value:
                     rule, step = "text MM:SS", "Repeat with --minutes mm:ss."
+                shown = f"{where}: {name} = {value!r}"
                 problems.append(
                     Violation(contract.name, rule, name, count, shown, step)
                 )
-        chosen = ", ".join(
-            f'{typed.get(n, chr(34) + n + chr(34))} as "{n}"' for n in given
-        )
-        united = connection.sql(f"select {chosen} from given").to_arrow_table()
-        return united, problems
+        columns = {name: f'"{name}"' for name in given} | typed
+        chosen = (f'{sql} as "{name}"' for name, sql in columns.items())
+        data = connection.sql(f"select {', '.join(chosen)} from given")
+        return data.to_arrow_table(), problems
 
 
-def _cast(name: str, given: str, kind: str, minutes: str) -> str:
+def _cast(name: str, kind: str, minutes: str) -> str:
     """SQL that is NULL where the column does not hold the type of the contract."""
     column = f'"{name}"'
-    if given in ("FLOAT", "DOUBLE"):
-        # pandas writes a missing number as NaN
-        column = f"case when not isnan({column}) then {column} end"
     if name == "minutes_played" and minutes == "mm:ss":
-        return (
-            f"case when regexp_full_match({column}, '{MINUTES_TEXT}') then "
-            f"cast(split_part({column}, ':', 1) as double) "
-            f"+ cast(split_part({column}, ':', 2) as double) / 60 end"
-        )
-    cast = f"try_cast({column} as {SQL_TYPES[kind]})"
+        part = f"try_cast(split_part({column}, ':', {{}}) as usmallint)"
+        whole, seconds = part.format(1), part.format(2)
+        return f"case when {seconds} < 60 then {whole} + {seconds} / 60 end"
     if kind == "int64":
         # a cast alone would round 12.5 to 13
-        return f"case when try_cast({column} as double) = {cast} then {cast} end"
+        whole = f"try_cast({column} as bigint)"
+        return f"case when try_cast({column} as double) = {whole} then {whole} end"
     if kind == "timestamp":
-        # DuckDB would drop an offset without a word
-        text = f"cast({column} as varchar)"
-        return (
-            f"case when not regexp_matches({text}, '{OFFSET}') "
-            f"or regexp_matches({text}, '[+-]00(:?00)?$') then {cast} end"
-        )
-    return cast
+        # by way of UTC: DuckDB would drop the offset of a text without a word
+        return f"cast(try_cast({column} as timestamptz) as timestamp)"
+    return f"try_cast({column} as {contracts.SQL_TYPES[kind]})"
 
 
-def _frame(data: pyarrow.Table, contract: Table) -> pd.DataFrame:
-    names = [c.name for c in contract.columns] + ["home_flag"]
-    chosen = data.select([name for name in data.column_names if name in names])
-    return chosen.to_pandas(types_mapper=pd.ArrowDtype)
-
-
-def _last_noon(loaded: dict[str, pyarrow.Table]) -> str:
+def _last_noon(tables: dict[str, pyarrow.Table]) -> str:
     """Noon of the last date with a regular-season box score."""
-    data = loaded.get("player_game_summary")
-    if data is None:
+    data = tables.get("player_game_summary")
+    if data is not None and "season_type" in data.column_names:
+        kind = pyarrow.compute.field("season_type")
+        data = data.filter((kind == "regular") | kind.is_null())
+    if not data:
         raise UserError(
-            "--frozen-clock takes the date from player_game_summary, which is not "
-            "among the files. Add it, or leave --frozen-clock out."
+            "--frozen-clock needs a regular-season game of player_game_summary, and "
+            "the files hold none. Add its file, or leave --frozen-clock out."
         )
-    regular = (
-        "where coalesce(season_type, 'regular') = 'regular'"
-        if "season_type" in data.column_names
-        else ""
-    )
-    last = duckdb.sql(f"select max(game_date) from data {regular}").fetchall()[0][0]
-    if last is None:
-        raise UserError(
-            "--frozen-clock needs a regular-season game, and season_type is playoffs "
-            "on every row. Add the regular season, or leave --frozen-clock out."
-        )
-    return f"{last}T12:00:00"
+    return f"{pyarrow.compute.max(data['game_date'])}T12:00:00"
 
 
 def _inspect(
-    contract: Table, files: list[Path], encoding: str, now: datetime
-) -> Inspection:
-    data, problems = _load(contract, files, encoding, "decimal")
-    frame = _frame(data, contract)
-    broken = [*problems, *contracts.violations(frame, contract, now)]
-    names = data.column_names
-    absent = [c for c in contract.columns if c.name not in names]
-    known = {c.name for c in contract.columns}
-    dates = frame["game_date"].dropna() if "game_date" in frame else frame.iloc[:0, 0]
-    key = [name for name in contract.key if name in frame]
+    contract: Table, files: list[Path], now: datetime, encoding: str, minutes: str
+) -> tuple[Inspection, pyarrow.Table]:
+    """What the files of one table hold, and their rows."""
+    data, broken = _load(contract, files, encoding, minutes)
+    names, known = data.column_names, [column.name for column in contract.columns]
+    judged = data.select([name for name in names if name in (*known, "home_flag")])
+    frame = judged.to_pandas(types_mapper=pd.ArrowDtype)
+    broken += contracts.violations(frame, contract, now)
+    absent = [column for column in contract.columns if column.name not in names]
+    dates = data["game_date"] if "game_date" in names else pyarrow.array([], "date32")
+    span = pyarrow.compute.min_max(dates).as_py()
+    key = [name for name in contract.key if name in names]
     nulls, constants = _shares(data)
-    return Inspection(
+    seen = Inspection(
         table=contract.name,
         required=contract.required,
         files=tuple(file.name for file in files),
         rows=data.num_rows,
         bytes=sum(file.stat().st_size for file in files),
-        first_date=str(dates.min()) if len(dates) else None,
-        last_date=str(dates.max()) if len(dates) else None,
-        found=tuple(name for name in names if name in known),
+        first_date=span["min"],
+        last_date=span["max"],
+        found=tuple(name for name in known if name in names),
         missing_required=tuple(c.name for c in absent if c.required),
         missing=tuple(c.name for c in absent),
         extra=tuple(name for name in names if name not in known),
@@ -445,28 +357,33 @@ def _inspect(
         constants=constants,
         violations=tuple(broken),
     )
+    return seen, data
 
 
-def _shares(
-    data: pyarrow.Table,
-) -> tuple[tuple[ColumnShare, ...], tuple[ColumnShare, ...]]:
+def _shares(data: pyarrow.Table) -> tuple[tuple[dict[str, Any], ...], ...]:
     """Null rates on played rows, and columns with a single value, per season."""
-    names = [name for name in data.column_names if name != "season_year"]
     season = "season_year" if "season_year" in data.column_names else "null"
-    played = "minutes_played > 0" if "minutes_played" in names else "true"
-    measures = ", ".join(
-        f"""avg(cast("{name}" is null as int)) filter ({played}),
-        case when count("{name}") > 1
-            and min(cast("{name}" as varchar)) = max(cast("{name}" as varchar))
-        then min(cast("{name}" as varchar)) end"""
-        for name in names
+    played = "minutes_played > 0" if "minutes_played" in data.column_names else "true"
+    rows = duckdb.sql(
+        f"""with cells as (
+            select {season} as _season, {played} as _played,
+                cast(columns(*) as varchar)
+            from data
+        )
+        select _column, _season,
+            round(avg(cast(_value is null as int)) filter (_played), 4) as null_rate,
+            case when count(_value) > 1 and min(_value) = max(_value)
+                then min(_value) end as constant
+        from cells unpivot include nulls (
+            _value for _column in (* exclude (_season, _played))
+        )
+        where _column <> 'season_year' group by all order by all"""
+    ).fetchall()
+
+    nulls = [(*where, rate) for *where, rate, _ in rows if rate]
+    constants = [(*where, only) for *where, _, only in rows if only is not None]
+    names = ("column", "season_year", "value")
+    return tuple(
+        tuple(dict(zip(names, share, strict=True)) for share in shares)
+        for shares in (nulls, constants)
     )
-    rows = duckdb.sql(f"select {season}, {measures} from data group by 1 order by 1")
-    nulls, constants = [], []
-    for year, *values in rows.fetchall():
-        for name, rate, only in zip(names, values[::2], values[1::2], strict=True):
-            if rate:
-                nulls.append(ColumnShare(name, year, round(rate, 4)))
-            if only is not None:
-                constants.append(ColumnShare(name, year, only))
-    return tuple(nulls), tuple(constants)
