@@ -11,12 +11,35 @@ numbered as (
         player_lookup,
         game_id,
         games_played_prior,
-        has_complete_zones,
-        paint_attempts,
-        mid_range_attempts,
-        three_attempts,
+        case when has_complete_zones then paint_attempts end as paint_attempts,
+        case when has_complete_zones then mid_range_attempts end
+            as mid_range_attempts,
+        case when has_complete_zones then three_attempts end as three_attempts,
+        assisted_fg_makes,
+        unassisted_fg_makes,
         count(case when has_complete_zones then game_id end)
-            over ({{ prior_days('unbounded') }}) as zone_games_prior,
+            over ({{ prior_days('unbounded') }}) as zone_games_prior
+    from player_games
+),
+
+windows as (
+    select
+        player_lookup,
+        game_id,
+
+        ---------- the last 40 games, those with complete zones
+        count(paint_attempts) over ({{ prior_games(40) }}) as zone_games_last_40,
+        sum(paint_attempts) over ({{ prior_games(40) }}) as paint_last_40,
+        sum(mid_range_attempts) over ({{ prior_games(40) }}) as mid_range_last_40,
+        sum(three_attempts) over ({{ prior_games(40) }}) as three_last_40,
+
+        ---------- the last 10 games with complete zones, however far back
+        sum(paint_attempts) over ({{ prior_zone_games(10) }}) as paint_last_10,
+        sum(mid_range_attempts) over ({{ prior_zone_games(10) }})
+            as mid_range_last_10,
+        sum(three_attempts) over ({{ prior_zone_games(10) }}) as three_last_10,
+
+        ---------- the last 10 games
         100.0
         * sum(assisted_fg_makes) over ({{ prior_games(10) }})
         / nullif(
@@ -24,70 +47,44 @@ numbered as (
                 over ({{ prior_games(10) }}),
             0
         ) as assisted_rate_last_10
-    from player_games
+    from numbered
 ),
 
--- every game paired with each of its last ten games with complete zones
-steps as (
-    {% for step in range(1, 11) -%}
-    select {{ step }} as games_back{{ " union all" if not loop.last }}
-    {% endfor %}
-),
-
-zone_games as (
+-- where the last 40 games hold ten with zones, these are the last ten; else all
+chosen as (
     select
         player_lookup,
-        zone_games_prior,
-        games_played_prior,
-        paint_attempts,
-        mid_range_attempts,
-        three_attempts
-    from numbered
-    where has_complete_zones
-),
-
-zones as (
-    select
-        numbered.player_lookup,
-        numbered.game_id,
-        count(*) as zone_games,
-        sum(zone_games.paint_attempts) as paint_attempts,
-        sum(zone_games.mid_range_attempts) as mid_range_attempts,
-        sum(zone_games.three_attempts) as three_attempts,
-        sum(
-            zone_games.paint_attempts
-            + zone_games.mid_range_attempts
-            + zone_games.three_attempts
-        ) as attempts
-    from numbered
-    cross join steps
-    inner join zone_games
-        on
-            numbered.player_lookup = zone_games.player_lookup
-            and numbered.zone_games_prior - steps.games_back
-            = zone_games.zone_games_prior
-    where zone_games.games_played_prior >= numbered.games_played_prior - 40
-    group by numbered.player_lookup, numbered.game_id
+        game_id,
+        assisted_rate_last_10,
+        case when zone_games_last_40 >= 5 then least(zone_games_last_40, 10) end
+            as zone_games,
+        case
+            when zone_games_last_40 >= 10 then paint_last_10
+            when zone_games_last_40 >= 5 then paint_last_40
+        end as paint,
+        case
+            when zone_games_last_40 >= 10 then mid_range_last_10
+            when zone_games_last_40 >= 5 then mid_range_last_40
+        end as mid_range,
+        case
+            when zone_games_last_40 >= 10 then three_last_10
+            when zone_games_last_40 >= 5 then three_last_40
+        end as three
+    from windows
 ),
 
 final as (
     select
-        numbered.player_lookup,
-        numbered.game_id,
-        zones.zone_games,
-        100.0 * zones.paint_attempts / nullif(zones.attempts, 0)
-            as paint_rate_last_10,
-        100.0 * zones.mid_range_attempts / nullif(zones.attempts, 0)
+        player_lookup,
+        game_id,
+        zone_games,
+        100.0 * paint / nullif(paint + mid_range + three, 0) as paint_rate_last_10,
+        100.0 * mid_range / nullif(paint + mid_range + three, 0)
             as mid_range_rate_last_10,
-        100.0 * zones.three_attempts / nullif(zones.attempts, 0)
+        100.0 * three / nullif(paint + mid_range + three, 0)
             as three_pt_rate_last_10,
-        numbered.assisted_rate_last_10
-    from numbered
-    left join zones
-        on
-            numbered.player_lookup = zones.player_lookup
-            and numbered.game_id = zones.game_id
-            and zones.zone_games >= 5
+        assisted_rate_last_10
+    from chosen
 )
 
 select * from final

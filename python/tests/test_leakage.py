@@ -654,11 +654,12 @@ LEAKS = {
         ),
         caught_by=(TEAM_ORACLE, FUTURE),
     ),
-    "zone_steps_start_at_the_game_itself": leak(
+    "zone_games_with_the_game_itself": leak(
         (
             f"{FEATURES}/int_player_shot_profile.sql",
-            "for step in range(1, 11)",
-            "for step in range(0, 10)",
+            "over ({{ prior_zone_games(10) }})",
+            "over (partition by player_lookup order by zone_games_prior"
+            " range between 9 preceding and current row)",
         ),
         caught_by=(ORACLE, FUTURE),
     ),
