@@ -1,9 +1,9 @@
--- Seasons in which more than 1 % of the regular-season games, and more than one,
--- are torn: without two teams, with a team of fewer than 5 players, or one whose
--- minutes are further than 5 from 240 or 240 + 25 for each overtime. (Real games keep within 3
--- where minutes are whole numbers, within 0.1 elsewhere; six overtimes are the most
--- ever.) A single rejected row tears a game, hence the allowance. A partial game is
--- not whole and says so.
+-- Seasons in which more than 1 % of the regular-season games, and more than one, are
+-- torn: without two teams, with a team of fewer than 5 players, or one whose minutes
+-- are further than 5 from 240 or 240 + 25 for each overtime. (Real games keep within
+-- 3 where minutes are whole numbers, within 0.1 elsewhere; six overtimes are the
+-- most ever.) A single rejected row tears a game, hence the allowance. A partial
+-- game is not whole and says so.
 with
 
 played as (
