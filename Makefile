@@ -2,21 +2,25 @@
 # what to do next when it cannot.
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup dev data build docs run model test lint prove bench clean
+.PHONY: help setup dev data build docs run check model test lint prove bench clean
 
 PYTHON ?= python3
 NBA_ML_HOME ?= data
+ifneq ($(words $(NBA_ML_HOME) $(CURDIR)),2)
+$(error make cannot work in folders with a space: NBA_ML_HOME is '$(NBA_ML_HOME)', this folder '$(CURDIR)')
+endif
 override NBA_ML_HOME := $(abspath $(NBA_ML_HOME))
 export NBA_ML_HOME
 export DBT_PROFILES_DIR := $(CURDIR)/profiles
 export DBT_SEND_ANONYMOUS_USAGE_STATS := false
 
 BIN := .venv/bin
-# Data that stand still carry their own clock; live data use the present.
-ifeq ($(strip $(NBA_ML_AS_OF)),)
-NBA_ML_AS_OF := $(shell cat "$(NBA_ML_HOME)/raw/as_of" 2>/dev/null)
+# The clock: what the caller gave, else the one of data that stand still, else the
+# present. A make within make asks the data anew: they may just have been imported.
+ifeq ($(origin GIVEN_CLOCK),undefined)
+export GIVEN_CLOCK := $(NBA_ML_AS_OF)
 endif
-export NBA_ML_AS_OF
+export NBA_ML_AS_OF := $(or $(GIVEN_CLOCK),$(shell cat "$(NBA_ML_HOME)/raw/as_of" 2>/dev/null))
 
 DBT_FILES := dbt_project.yml profiles/profiles.yml \
 	$(shell find models macros seeds tests -type f 2>/dev/null)
@@ -43,26 +47,28 @@ setup: .venv/installed ## environment from the lock, and data when there are non
 	@test -e "$(NBA_ML_HOME)/raw/player_game_summary.parquet" || $(BIN)/nba-ml simulate
 	@echo "Ready. To use dbt directly:"
 	@echo "  source .venv/bin/activate"
-	@echo "  export NBA_ML_HOME='$(NBA_ML_HOME)' DBT_PROFILES_DIR='$(DBT_PROFILES_DIR)' NBA_ML_AS_OF='$$(cat "$(NBA_ML_HOME)/raw/as_of" 2>/dev/null)'"
-	@echo "  dbt build"
+	@echo "  export NBA_ML_HOME='$(NBA_ML_HOME)' DBT_PROFILES_DIR='$(DBT_PROFILES_DIR)'"
+	@echo "  dbt build              # the clock is the present; \$$(cat \$$NBA_ML_HOME/raw/as_of) is"
+	@echo "                         # the one of data that stand still: NBA_ML_AS_OF sets it"
 
 dev: .venv/installed-dev
 
 data: .venv/installed
 	@mkdir -p "$(NBA_ML_HOME)"
 ifdef DATA
-	@$(BIN)/nba-ml import "$(DATA)" --frozen-clock
+	@$(BIN)/nba-ml import "$(DATA)" --frozen-clock $(IMPORT_OPTIONS)
 else
 	@test -e "$(NBA_ML_HOME)/raw/player_game_summary.parquet" || $(BIN)/nba-ml simulate
 endif
 
 # Rebuilt when the data, the project or the clock changed. Without a clock of
 # their own the data are live, and every build is a new one.
-build: $(if $(NBA_ML_AS_OF),$(NBA_ML_HOME)/built,build-now)
+BUILT_AT := $(shell cat "$(NBA_ML_HOME)/built" 2>/dev/null)
+build: $(if $(filter $(BUILT_AT),$(NBA_ML_AS_OF)),$(NBA_ML_HOME)/built,build-now)
 .PHONY: build-now
 build-now $(NBA_ML_HOME)/built: .venv/installed $(DBT_FILES) $(RAW_FILES)
 	@$(BIN)/dbt --quiet build --exclude resource_type:unit_test
-	@touch "$(NBA_ML_HOME)/built"
+	@echo "$(NBA_ML_AS_OF)" > "$(NBA_ML_HOME)/built"
 
 docs: $(NBA_ML_HOME)/docs/index.html ## dbt docs and the feature catalogue as static HTML
 $(NBA_ML_HOME)/docs/index.html: $(NBA_ML_HOME)/built
@@ -84,6 +90,9 @@ model: build
 	@$(MAKE) --no-print-directory docs
 	@$(BIN)/nba-ml predict
 	@$(BIN)/nba-ml status
+
+check: .venv/installed ## a look at data of your own, which changes nothing: make check DATA=dir
+	@$(BIN)/nba-ml check $(if $(DATA),"$(DATA)") $(IMPORT_OPTIONS)
 
 lint: dev ## ruff and sqlfluff, both dialects
 	@$(BIN)/ruff check python

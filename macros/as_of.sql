@@ -13,14 +13,18 @@
 {% macro as_of_moment() %}
     {%- set text = var("as_of", "") or env_var("NBA_ML_AS_OF", "") -%}
     {%- if not text -%}{{ return(run_started_at) }}{%- endif -%}
+    {%- set text = text | string | replace("Z", "") -%}
     {%- set pattern = "^\\d{4}-\\d{2}-\\d{2}([T ]\\d{2}:\\d{2}(:\\d{2})?)?$" -%}
-    {%- if not modules.re.match(pattern, text | string) -%}
+    {%- if not modules.re.match(pattern, text) -%}
         {{ exceptions.raise_compiler_error(
             "as_of is '" ~ text ~ "', which is no timestamp. "
             ~ "Write it like 2024-04-14T12:00:00 (UTC), or leave it empty for now."
         ) }}
     {%- endif -%}
-    {%- set naive = modules.datetime.datetime.fromisoformat(text | string) -%}
+    {#- a date alone is its noon: its games are still to come -#}
+    {%- set naive = modules.datetime.datetime.fromisoformat(
+        text ~ "T12:00:00" if text | length == 10 else text
+    ) -%}
     {{ return(modules.pytz.utc.localize(naive)) }}
 {% endmacro %}
 

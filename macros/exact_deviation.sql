@@ -1,19 +1,17 @@
-{#- Sample standard deviation of a group from exact sums; NULL below two values. -#}
+{#- Sample standard deviation of a group from exact sums; NULL below two values. Rounding
+    may take the difference of two large sums below zero: then the values are equal. -#}
 {% macro exact_deviation(column) -%}
+    {%- set value = exact(column) -%}
+    {%- set float = dbt.type_float() -%}
+    {%- set squares -%}
+        cast(sum({{ value }} * {{ value }}) as {{ float }})
+        - cast(sum({{ value }}) as {{ float }})
+        * cast(sum({{ value }}) as {{ float }})
+        / count({{ column }})
+    {%- endset -%}
     case
-        when count({{ column }}) >= 2
-            then
-                sqrt(
-                    (
-                        cast(
-                            sum({{ exact(column) }} * {{ exact(column) }})
-                            as {{ dbt.type_float() }}
-                        )
-                        - cast(sum({{ exact(column) }}) as {{ dbt.type_float() }})
-                        * cast(sum({{ exact(column) }}) as {{ dbt.type_float() }})
-                        / count({{ column }})
-                    )
-                    / (count({{ column }}) - 1)
-                )
+        when count({{ column }}) < 2 then null
+        when min({{ value }}) = max({{ value }}) then 0
+        else sqrt(greatest({{ squares }}, 0) / (count({{ column }}) - 1))
     end
 {%- endmacro %}

@@ -40,6 +40,7 @@ outliers as (
             eligible.season_year = measured.season_year
     where
         measured.feature_name = '{{ feature.name }}'
+        and measured.standard_deviation > 0
         and abs(eligible.{{ feature.name }} - measured.mean)
         > 6 * measured.standard_deviation
     group by eligible.season_year

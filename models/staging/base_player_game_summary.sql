@@ -141,6 +141,8 @@ checked as (
                     coalesce(mid_range_makes, 0),
                     coalesce(paint_attempts, 0),
                     coalesce(mid_range_attempts, 0),
+                    coalesce(three_attempts_pbp, 0),
+                    coalesce(three_makes_pbp, 0),
                     coalesce(assisted_fg_makes, 0),
                     coalesce(unassisted_fg_makes, 0)
                 ) < 0
@@ -150,6 +152,9 @@ checked as (
                 or three_pt_makes > three_pt_attempts
                 or ft_makes > ft_attempts
                 or three_pt_attempts > fg_attempts
+                or paint_makes > paint_attempts
+                or mid_range_makes > mid_range_attempts
+                or three_makes_pbp > three_attempts_pbp
                 then 'more_makes_than_attempts'
             when points <> 2 * fg_makes + three_pt_makes + ft_makes
                 then 'points_differ_from_makes'
@@ -168,7 +173,19 @@ ranked as (
                 processed_at desc,
                 is_partial asc,
                 minutes_played desc,
-                points desc
+                points desc,
+                -- only so that two builds choose alike
+                team_abbr asc,
+                fg_attempts desc,
+                fg_makes desc,
+                three_pt_attempts desc,
+                ft_attempts desc,
+                turnovers desc,
+                offensive_rebounds desc,
+                usage_rate desc,
+                paint_attempts desc,
+                mid_range_attempts desc,
+                assisted_fg_makes desc
         ) as duplicate_rank
     from checked
 ),

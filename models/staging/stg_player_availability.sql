@@ -29,8 +29,10 @@ known_before_tip_off as (
         reports.known_at <= games.tip_off_at
         or (
             games.tip_off_at is null
-            and reports.known_at
-            <= {{ dbt.dateadd('hour', 16, 'cast(games.game_date as timestamp)') }}
+            and reports.known_at <= cast(
+                {{ dbt.dateadd('hour', 16, 'cast(games.game_date as timestamp)') }}
+                as timestamp
+            )
         )
 ),
 

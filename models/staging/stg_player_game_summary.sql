@@ -1,8 +1,15 @@
 -- Box scores that keep the contract and were known at the clock.
 with
 
+-- the schedule knows the kind of a game where the box score does not say
 box_scores as (
-    select * from {{ ref('base_player_game_summary') }}
+    select
+        box_scores.*,
+        coalesce(games.season_year, box_scores.season_year) as known_season_year,
+        coalesce(games.season_type, box_scores.season_type) as known_season_type
+    from {{ ref('base_player_game_summary') }} as box_scores
+    left join {{ ref('stg_game_schedule') }} as games
+        on box_scores.game_id = games.game_id
 ),
 
 final as (
@@ -16,8 +23,8 @@ final as (
 
         ---------- when
         game_date,
-        season_year,
-        season_type,
+        known_season_year as season_year,
+        known_season_type as season_type,
 
         ---------- box score
         is_played,

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
+from datetime import datetime
 from pathlib import Path
 
 import click
@@ -63,6 +65,64 @@ def test_a_clock_that_is_none_is_refused(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setenv("NBA_ML_AS_OF", "yesterday")
     with pytest.raises(UserError, match="'yesterday'.*2024-04-14T12:00:00"):
         clock()
+
+
+def test_a_date_alone_is_its_noon(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NBA_ML_AS_OF", "2024-04-14")
+    assert clock() == datetime(2024, 4, 14, 12)
+    monkeypatch.setenv("NBA_ML_AS_OF", "2024-04-14T12:00:00Z")
+    assert clock() == datetime(2024, 4, 14, 12)
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"), [("", "2025-02-02T12:00:00"), ("2023-03-03", "2023-03-03")]
+)
+def test_make_takes_the_clock_of_data_that_were_just_imported(
+    given: str, expected: str, tmp_path: Path
+) -> None:
+    clock_file = tmp_path / "raw" / "as_of"
+    clock_file.parent.mkdir()
+    clock_file.write_text("2024-01-01T12:00:00\n")
+    extra = tmp_path / "extra.mk"
+    extra.write_text(
+        "show:\n\t@echo clock $$NBA_ML_AS_OF\n"
+        f"import:\n\t@echo 2025-02-02T12:00:00 > {clock_file}\n"
+        f"\t@$(MAKE) --no-print-directory -f Makefile -f {extra} show\n"
+    )
+    done = subprocess.run(
+        ["make", "-f", "Makefile", "-f", str(extra), "import"],
+        cwd=PROJECT,
+        env={
+            "PATH": os.environ["PATH"],
+            "NBA_ML_HOME": str(tmp_path),
+            "NBA_ML_AS_OF": given,
+        },
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert f"clock {expected}\n" in done.stdout
+
+
+def test_make_builds_again_when_the_clock_changed(tmp_path: Path) -> None:
+    def planned(clock: str) -> str:
+        return subprocess.run(
+            ["make", "-n", "build"],
+            cwd=PROJECT,
+            env={
+                "PATH": os.environ["PATH"],
+                "NBA_ML_HOME": str(tmp_path),
+                "NBA_ML_AS_OF": clock,
+            },
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+
+    (tmp_path / "built").write_text("2024-01-01T12:00:00\n")
+    assert "dbt --quiet build" not in planned("2024-01-01T12:00:00")
+    assert "dbt --quiet build" in planned("2024-01-02T12:00:00")
+    assert "dbt --quiet build" in planned(""), "live data are built anew"
 
 
 def test_without_a_warehouse_every_command_says_what_to_do(

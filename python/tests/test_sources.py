@@ -323,6 +323,27 @@ def test_files_of_one_table_are_united_and_trimmed(
     assert not (raw / "as_of").exists()
 
 
+def test_another_table_leaves_the_frozen_clock(
+    raw: Path, tmp_path: Path, good: pd.DataFrame
+) -> None:
+    clock = (raw / "as_of").read_text()
+    first = good.iloc[0]
+    schedule = pd.DataFrame(
+        {
+            "game_id": [first["game_id"]],
+            "game_date": [first["game_date"]],
+            "home_team_abbr": [first["game_id"][13:]],
+            "away_team_abbr": [first["game_id"][9:12]],
+            "season_year": [first["season_year"]],
+            "season_type": ["regular"],
+        }
+    )
+    folder = write(schedule, tmp_path / "more", "game_schedule.parquet")
+    result = run("import", folder)
+    assert result.exit_code == 0, result.output
+    assert (raw / "as_of").read_text() == clock
+
+
 @pytest.mark.parametrize("extension", ["parquet", "csv"])
 def test_minutes_as_text_are_converted_on_request(
     extension: str, raw: Path, good: pd.DataFrame, tmp_path: Path

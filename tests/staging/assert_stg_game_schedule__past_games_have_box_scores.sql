@@ -1,6 +1,7 @@
 -- Seasons in which box scores are missing for more than 1 % of the past games of the
 -- schedule, and for more than one game: a postponement is no hole. Games before the
--- first box score are nobody's loss.
+-- first box score are nobody's loss; those after the newest one are the business of
+-- assert_stg_player_game_summary__is_fresh.
 with
 
 played_games as (
@@ -9,8 +10,10 @@ played_games as (
     where is_played
 ),
 
-first_day as (
-    select min(game_date) as game_date
+known_days as (
+    select
+        min(game_date) as first_date,
+        max(game_date) as last_date
     from {{ ref('stg_player_game_summary') }}
 ),
 
@@ -20,12 +23,13 @@ past_games as (
         games.game_id,
         played_games.game_id is null as is_missing
     from {{ ref('stg_game_schedule') }} as games
-    cross join first_day
+    cross join known_days
     left join played_games
         on games.game_id = played_games.game_id
     where
         not games.is_scheduled
-        and games.game_date >= first_day.game_date
+        and games.game_date >= known_days.first_date
+        and games.game_date <= known_days.last_date
 )
 
 select

@@ -21,6 +21,12 @@ if TYPE_CHECKING:
     from nba_ml.sources import Inspection
 
 as_json = click.option("--json", "json_", is_flag=True, help="Print JSON.")
+minutes = click.option(
+    "--minutes", type=click.Choice(["decimal", "mm:ss"]), default="decimal"
+)
+encoding = click.option(
+    "--encoding", default="utf-8", show_default=True, help="Of CSV files."
+)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -277,14 +283,15 @@ def simulate(seasons: int, seed: int, scale: int, force: bool) -> None:
 @cli.command("import")
 @click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("--table", help="The table that the files hold, if not in their names.")
-@click.option("--minutes", type=click.Choice(["decimal", "mm:ss"]), default="decimal")
-@click.option("--encoding", default="utf-8", show_default=True, help="Of CSV files.")
+@minutes
+@encoding
 @click.option("--frozen-clock", is_flag=True, help="Now is noon of their last date.")
 def import_(paths: tuple[Path, ...], **options: Any) -> None:
     """Check Parquet or CSV files and publish them in NBA_ML_HOME/raw.
 
     A path is a file or a folder; a file belongs to the table that its name begins
-    with. Everything is published, or nothing.
+    with. Nothing is published unless everything keeps the contract; each table is
+    replaced whole.
 
     Example:
 
@@ -311,9 +318,10 @@ def import_(paths: tuple[Path, ...], **options: Any) -> None:
 
 @cli.command()
 @click.argument("path", required=False, type=click.Path(path_type=Path))
-@click.option("--encoding", default="utf-8", show_default=True, help="Of CSV files.")
+@minutes
+@encoding
 @as_json
-def check(path: Path | None, encoding: str, json_: bool) -> None:
+def check(path: Path | None, minutes: str, encoding: str, json_: bool) -> None:
     """Look at source files without changing anything; 1 if they break the contract.
 
     Example:
@@ -324,7 +332,7 @@ def check(path: Path | None, encoding: str, json_: bool) -> None:
     from nba_ml import sources
 
     where = path or settings.home().raw
-    seen, ignored = sources.inspect(where, encoding)
+    seen, ignored = sources.inspect(where, encoding, minutes)
     if json_:
         found = [asdict(one) | {"ok": one.ok} for one in seen]
         _print_json({"tables": found, "ignored": [str(file) for file in ignored]})

@@ -60,7 +60,8 @@ def clock() -> datetime:
     if not text:
         return datetime.now(UTC).replace(tzinfo=None)
     try:
-        moment = datetime.fromisoformat(text)
+        # a date alone is its noon: its games are still to come
+        moment = datetime.fromisoformat(f"{text}T12:00" if len(text) == 10 else text)
     except ValueError:
         raise UserError(
             f"NBA_ML_AS_OF is {text!r}, which is no timestamp. "

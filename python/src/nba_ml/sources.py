@@ -65,7 +65,10 @@ def find(
     ignored = []
     for path in paths:
         if not path.exists():
-            raise UserError(f"{path} does not exist. Give a folder or a file.")
+            raise UserError(
+                f"{path} does not exist. Give a folder or a file that does; "
+                "without any, nba-ml simulate makes a league."
+            )
         for file in sorted(path.iterdir()) if path.is_dir() else [path]:
             begins = next((name for name in known if file.name.startswith(name)), None)
             name = table if table and file == path else begins
@@ -82,7 +85,8 @@ def find(
         raise UserError(
             f"{', '.join(map(str, paths))} holds no file of a known table "
             f"(ignored: {', '.join(file.name for file in ignored) or 'nothing'}). "
-            f"Name the files {', '.join(known)}, or say --table for a single one."
+            f"Name the files {', '.join(known)}; nba-ml import FILE --table takes "
+            "one of another name."
         )
     return found, ignored
 
@@ -168,7 +172,9 @@ def import_files(
     return seen, ignored
 
 
-def inspect(path: Path, encoding: str = "utf-8") -> tuple[list[Inspection], list[Path]]:
+def inspect(
+    path: Path, encoding: str = "utf-8", minutes: str = "decimal"
+) -> tuple[list[Inspection], list[Path]]:
     """What a folder or file holds, by table, and the files that were ignored.
 
     Reads only. Raises UserError for a file that cannot be read at all.
@@ -176,7 +182,7 @@ def inspect(path: Path, encoding: str = "utf-8") -> tuple[list[Inspection], list
     found, ignored = find([path])
     now = _now() if (path / "as_of").exists() else clock()
     seen = [
-        _inspect(contract, found[name], now, encoding, "decimal")[0]
+        _inspect(contract, found[name], now, encoding, minutes)[0]
         if name in found
         else Inspection(name, contract.required)
         for name, contract in contracts.tables().items()
@@ -210,8 +216,11 @@ def publish(
         sink = pyarrow.BufferOutputStream()
         pyarrow.parquet.write_table(table, sink, compression="zstd")
         content[f"{name}.parquet"] = sink.getvalue().to_pybytes()
-    stale = {"as_of", "true_expectation.parquet"}
-    stale |= set() if is_kept else {f"{name}.parquet" for name in contracts.tables()}
+    stale = {"true_expectation.parquet"}
+    if not is_kept:
+        stale |= {"as_of", *(f"{name}.parquet" for name in contracts.tables())}
+    if "player_game_summary" in tables:  # new box scores, new clock
+        stale.add("as_of")
     for leftover in raw.glob(".*.tmp"):
         leftover.unlink()
     unfinished = {"origin": source["origin"], "unfinished": True}

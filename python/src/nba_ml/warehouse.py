@@ -77,7 +77,7 @@ class Warehouse:
     def _open(self, read_only: bool) -> Iterator[duckdb.DuckDBPyConnection]:
         if not self.path.exists():
             raise WarehouseMissing(
-                f"There is no warehouse at {self.path}. Run: dbt build"
+                f"There is no warehouse at {self.path}. Run: make build (or dbt build)"
             )
         connection = self._connect(read_only)
         try:
