@@ -427,6 +427,13 @@ def die(*_, **__):
     os.kill(os.getpid(), 9)
 if moment == "fit":
     training.fit = die
+elif moment == "meet":
+    fit, reserved = training.fit, lambda: artefact.reservations(settings.home().models)
+    def meet(*a):
+        while len(reserved()) < 2:
+            time.sleep(0.01)
+        return fit(*a)
+    training.fit = meet
 elif moment == "saved":
     spool.write = die
 elif moment == "registered":
@@ -486,8 +493,13 @@ def test_killed_trainer_registers_all_or_nothing(
 
 
 def test_two_trainers_at_once_get_two_versions(home: Home) -> None:
-    running = [trainer(home), trainer(home)]
-    printed = [process.communicate() for process in running]
+    # each waits, its version reserved, until the other has reserved one too
+    running = [trainer(home, "meet"), trainer(home, "meet")]
+    try:
+        printed = [process.communicate(timeout=120) for process in running]
+    finally:
+        for process in running:
+            process.kill()
     ids = {out.split()[-1] for out, _ in printed if out}
     assert ids == {"xgboost_v1.0.0", "xgboost_v1.1.0"}, printed
     assert registry.status(home)["orphans"] == []
