@@ -9,7 +9,8 @@
     round(cast({{ expression }} as numeric), 4)
 {%- endmacro %}
 
-{#- DuckDB's numeric has three digits. -#}
+{#- DuckDB's numeric has three digits. By way of the nine that BigQuery's has: halves
+    would round another way. -#}
 {% macro duckdb__exact(expression) -%}
-    cast({{ expression }} as decimal(18, 4))
+    cast(round(cast({{ expression }} as decimal(38, 9)), 4) as decimal(18, 4))
 {%- endmacro %}

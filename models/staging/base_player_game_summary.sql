@@ -24,7 +24,11 @@ source_rows as (
 
         ---------- box score
         {{ minutes_from('minutes_played') }} as minutes_played,
-        cast(minutes_played as string) as minutes_text,
+        -- what cannot be read; a number as text would depend on the engine
+        case
+            when {{ minutes_from('minutes_played') }} is null
+                then cast(minutes_played as string)
+        end as minutes_text,
         {{ column_or_null(columns, 'points', 'int64') }} as points,
         {{ column_or_null(columns, 'offensive_rebounds', 'int64') }}
             as offensive_rebounds,

@@ -14,6 +14,7 @@ final as (
         season_year,
         team_abbr,
         opponent_team_abbr,
+        minutes_played,
         minutes_text,
         points,
         rejection_reason

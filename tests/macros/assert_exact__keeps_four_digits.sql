@@ -1,9 +1,10 @@
--- Four digits after the point, rounded; NULL stays NULL. As decimals 0.1 and 0.2 sum
+-- Four digits after the point, halves away from zero; NULL stays NULL. As decimals 0.1 and 0.2 sum
 -- to 0.3, which floats do not.
 {%- set cases = [
     ('1.23456', '1.2346'),
     ('-1.23454', '-1.2345'),
     ('100', '100'),
+    ('0.00015', '0.0002'),
     ('null', 'null'),
 ] %}
 with
