@@ -2,7 +2,8 @@
 # what to do next when it cannot.
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup dev data build docs run check model test lint prove bench clean
+.PHONY: help setup bigquery bigquery-cost dev data build docs run check model test lint
+.PHONY: prove bench clean emulator
 
 PYTHON ?= python3
 NBA_ML_HOME ?= data
@@ -27,7 +28,7 @@ DBT_FILES := dbt_project.yml profiles/profiles.yml \
 RAW_FILES := $(wildcard $(NBA_ML_HOME)/raw/*)
 
 help: ## list the verbs
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 9
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 15
 
 .venv/installed: requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
@@ -36,6 +37,10 @@ help: ## list the verbs
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+.venv/installed-bigquery: .venv/installed requirements-bigquery.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-bigquery.lock
 	@touch $@
 
 .venv/installed-dev: .venv/installed requirements-dev.lock
@@ -51,7 +56,22 @@ setup: .venv/installed ## environment from the lock, and data when there are non
 	@echo "  dbt build              # the clock is the present; \$$(cat \$$NBA_ML_HOME/raw/as_of) is"
 	@echo "                         # the one of data that stand still: NBA_ML_AS_OF sets it"
 
+bigquery: .venv/installed-bigquery ## the packages for BigQuery and Cloud Storage: docs/bigquery.md
+
+bigquery-cost: bigquery ## bytes that each model scans, by BigQuery's dry run
+	@$(BIN)/dbt --quiet compile
+	@$(BIN)/python python/bigquery_cost.py target/manifest.json
+
 dev: .venv/installed-dev
+
+# The emulator of BigQuery has an environment of its own: it needs a newer Python and
+# an older DuckDB. --no-deps, since the lock overrides its wish for DuckDB 2.0.
+emulator: .venv-emulator/installed
+.venv-emulator/installed: python/emulator/interpreter python/emulator/requirements.lock
+	@python=$$(python/emulator/interpreter) && echo "Installing the BigQuery emulator into .venv-emulator" && \
+	  $$python -m venv --clear .venv-emulator
+	@.venv-emulator/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r python/emulator/requirements.lock
+	@touch $@
 
 data: .venv/installed
 	@mkdir -p "$(NBA_ML_HOME)"
@@ -63,15 +83,17 @@ endif
 
 # Rebuilt when the data, the project or the clock changed. Without a clock of
 # their own the data are live, and every build is a new one.
-BUILT_AT := $(shell cat "$(NBA_ML_HOME)/built" 2>/dev/null)
-build: $(if $(filter $(BUILT_AT),$(NBA_ML_AS_OF)),$(NBA_ML_HOME)/built,build-now)
+# Tables of other targets are written by others, too.
+BUILT := $(NBA_ML_HOME)/built$(addprefix -,$(NBA_ML_TARGET))
+BUILT_AT := $(if $(NBA_ML_TARGET),,$(shell cat "$(BUILT)" 2>/dev/null))
+build: $(if $(filter $(BUILT_AT),$(NBA_ML_AS_OF)),$(BUILT),build-now)
 .PHONY: build-now
-build-now $(NBA_ML_HOME)/built: .venv/installed $(DBT_FILES) $(RAW_FILES)
+build-now $(BUILT): .venv/installed $(DBT_FILES) $(RAW_FILES)
 	@$(BIN)/dbt --quiet build --exclude resource_type:unit_test
-	@echo "$(NBA_ML_AS_OF)" > "$(NBA_ML_HOME)/built"
+	@echo "$(NBA_ML_AS_OF)" > "$(BUILT)"
 
 docs: $(NBA_ML_HOME)/docs/index.html ## dbt docs and the feature catalogue as static HTML
-$(NBA_ML_HOME)/docs/index.html: $(NBA_ML_HOME)/built
+$(NBA_ML_HOME)/docs/index.html: $(BUILT)
 	@$(BIN)/dbt --quiet docs generate --static
 	@mkdir -p "$(NBA_ML_HOME)/docs"
 	@$(BIN)/dbt-features lint --strict >/dev/null
@@ -101,8 +123,10 @@ lint: dev ## ruff and sqlfluff, both dialects
 	@$(BIN)/sqlfluff lint --dialect bigquery models tests
 
 # Two workers share two cores: threads that spin while they wait would starve them.
-test: lint ## everything that CI runs
-	@echo "Product Python: $$(cat python/src/nba_ml/*.py | grep -cvE '^\s*(#|$$)') lines of at most 3,000"
+# The emulator first: a machine without an interpreter for it is told at once.
+test: emulator lint ## everything that CI runs
+	@count() { cat "$$@" | grep -cvE '^\s*(#|$$)'; }; echo "Product Python: $$(count python/src/nba_ml/*.py) lines of at most 3,000;" \
+	  "beside it the simulator, $$(count python/simulator/nba_simulator/*.py)"
 	@OMP_WAIT_POLICY=PASSIVE $(BIN)/python -m pytest
 
 prove: dev ## proof of no leakage on your data: make prove DATA=dir
@@ -113,4 +137,4 @@ bench: dev ## benchmarks, as ratios. DATA=dir takes your files
 	@NBA_ML_BENCH_DATA="$(if $(DATA),$(abspath $(DATA)))" $(BIN)/python python/benchmarks/run.py
 
 clean: ## forget the environment and what was generated; state stays
-	rm -rf .venv target logs
+	rm -rf .venv .venv-emulator target logs
