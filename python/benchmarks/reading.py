@@ -12,7 +12,7 @@ import pandas as pd
 
 import pandas_features
 from nba_ml.settings import Home
-from nba_ml.warehouse import Warehouse
+from nba_ml.warehouse import DuckDB
 
 ROWS = 80_000
 TOLERANCE = 1e-6
@@ -20,7 +20,7 @@ TOLERANCE = 1e-6
 
 def ways(home: Home, as_of: date, runs: int) -> tuple[int, dict[str, float]]:
     """The newest 80,000 training rows, whole dates: how many, and seconds by way."""
-    warehouse = Warehouse(home.warehouse)
+    warehouse = DuckDB(home.warehouse)
     dates = warehouse.read("select game_date from training_set order by 1 desc")
     first = dates["game_date"].iloc[min(ROWS, len(dates)) - 1]
     query = "select * from training_set where game_date >= ?"

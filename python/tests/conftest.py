@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+import nba_simulator as simulator
 import small_warehouse
-from nba_ml import simulator, training
+from nba_ml import training
 from nba_ml.settings import Home
 
 if TYPE_CHECKING:

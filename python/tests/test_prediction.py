@@ -19,7 +19,7 @@ from nba_ml import artefact, prediction, registry, spool
 from nba_ml.artefact import FeatureSet
 from nba_ml.cli import cli
 from nba_ml.settings import Home, UserError
-from nba_ml.warehouse import Warehouse
+from nba_ml.warehouse import DuckDB
 
 NAMES = tuple(small_warehouse.FEATURES)
 FEATURES = FeatureSet("v1", NAMES)
@@ -30,13 +30,13 @@ def model_file(home: Home) -> Path:
 
 
 def logged(home: Home) -> pd.DataFrame:
-    return Warehouse(home.warehouse).read(
+    return DuckDB(home.warehouse).read(
         "select * from prediction_log order by game_id, player_lookup"
     )
 
 
 def rows(home: Home) -> pd.DataFrame:
-    return Warehouse(home.warehouse).read(
+    return DuckDB(home.warehouse).read(
         "select * from feature_store_v1 where is_scheduled"
         " order by game_id, player_lookup"
     )
@@ -69,7 +69,7 @@ def test_next_slate_is_predicted_logged_and_published(trained_home: Home) -> Non
     assert set(log["features_hash"]) == {pointer["features_hash"]}
     served = pd.read_parquet(trained_home.serving / pointer["path"])
     assert (model.predict(served) == model.predict(store)).all()
-    lineage = Warehouse(trained_home.warehouse).read("select * from model_lineage")
+    lineage = DuckDB(trained_home.warehouse).read("select * from model_lineage")
     assert len(lineage) == 60 and lineage["is_registered_artifact"].all()
     assert set(lineage["dbt_invocation_id"]) == {"invocation"}
 
@@ -79,7 +79,7 @@ def test_a_repeat_doubles_nothing_and_news_are_logged(trained_home: Home) -> Non
     again = prediction.predict(trained_home)
     assert set(again.rows["prediction_id"]) == set(first.rows["prediction_id"])
     assert len(logged(trained_home)) == 60
-    Warehouse(trained_home.warehouse).run(
+    DuckDB(trained_home.warehouse).run(
         "update feature_store_v1 set points_avg_last_5 = 30"
         " where is_scheduled and player_lookup = 'player07'"
     )
@@ -89,7 +89,7 @@ def test_a_repeat_doubles_nothing_and_news_are_logged(trained_home: Home) -> Non
 
 def test_mode_follows_the_age_of_the_tables(trained_home: Home) -> None:
     now = datetime.now(UTC).replace(tzinfo=None)
-    warehouse = Warehouse(trained_home.warehouse)
+    warehouse = DuckDB(trained_home.warehouse)
     for hours, mode in ((23, "live"), (25, "replay")):
         moment = now - timedelta(hours=hours)
         warehouse.run("update build_info set as_of = ?", [moment])
@@ -110,7 +110,7 @@ def test_backfill_scores_played_games_and_serves_nothing(trained_home: Home) -> 
 
 
 def test_no_scheduled_game_is_said(trained_home: Home) -> None:
-    warehouse = Warehouse(trained_home.warehouse)
+    warehouse = DuckDB(trained_home.warehouse)
     warehouse.run("delete from feature_store_v1 where is_scheduled")
     with pytest.raises(UserError, match="No game is scheduled"):
         prediction.predict(trained_home)
@@ -119,7 +119,7 @@ def test_no_scheduled_game_is_said(trained_home: Home) -> None:
 def test_players_with_few_games_and_playoffs_are_out_of_scope(
     trained_home: Home,
 ) -> None:
-    warehouse = Warehouse(trained_home.warehouse)
+    warehouse = DuckDB(trained_home.warehouse)
     warehouse.run(
         "update feature_store_v1 set games_played_prior = 9"
         " where is_scheduled and player_lookup < 'player05'"
@@ -182,7 +182,7 @@ def test_missing_column_is_an_error_never_filled(trained_home: Home) -> None:
         model.predict(frame.assign(noise="1"))
     with pytest.raises(UserError, match="Infinite values in noise"):
         model.predict(frame.assign(noise=np.inf))
-    Warehouse(trained_home.warehouse).run(
+    DuckDB(trained_home.warehouse).run(
         "alter table feature_store_v1 drop column opponent_def_rating"
     )
     with pytest.raises(UserError, match="lack opponent_def_rating"):

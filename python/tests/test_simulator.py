@@ -8,7 +8,8 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from nba_ml import contracts, simulator, sources
+import nba_simulator as simulator
+from nba_ml import contracts, sources
 from nba_ml.settings import Home, UserError
 
 FILES = [

@@ -16,7 +16,7 @@ from nba_ml import spool
 from nba_ml.cli import cli
 from nba_ml.settings import Home, UserError
 from nba_ml.spool import Event
-from nba_ml.warehouse import Warehouse, WarehouseLocked, WarehouseMissing
+from nba_ml.warehouse import DuckDB, WarehouseMissing, WarehouseUnavailable
 
 
 def importance(number: int, model_id: str = "m") -> Event:
@@ -25,7 +25,7 @@ def importance(number: int, model_id: str = "m") -> Event:
 
 
 def stored(home: Home) -> list[str]:
-    rows = Warehouse(home.warehouse).read(
+    rows = DuckDB(home.warehouse).read(
         "select event_id from feature_importance order by event_id"
     )
     return list(rows["event_id"])
@@ -55,7 +55,7 @@ def test_columns_are_matched_by_name_and_types_kept(home: Home) -> None:
     dated = {"event_id": "y", "game_date": "2024-01-02", "actual_points": 7}
     spool.write(home.spool, [Event("test_predictions", dated)])
     assert spool.sync(home).problems == []
-    warehouse = Warehouse(home.warehouse)
+    warehouse = DuckDB(home.warehouse)
     [row] = warehouse.read("select * from feature_baselines").to_dict("records")
     assert list(row["bin_edges"]) == [1.0, 2.5] and list(row["shares"]) == []
     [row] = warehouse.read("select * from test_predictions").to_dict("records")
@@ -170,8 +170,8 @@ def test_locked_warehouse_names_file_and_holder(home: Home) -> None:
     spool.write(home.spool, [importance(1)])
     holder = hold(home.warehouse)
     try:
-        with pytest.raises(WarehouseLocked) as error:
-            Warehouse(home.warehouse, patience=0.2).read("select 1")
+        with pytest.raises(WarehouseUnavailable) as error:
+            DuckDB(home.warehouse, patience=0.2).read("select 1")
         assert str(home.warehouse) in error.value.message
         assert re.search(rf"PID {holder.pid}\)", error.value.message)
     finally:
@@ -184,7 +184,7 @@ def test_patience_outlasts_a_short_lock(home: Home) -> None:
     holder = hold(home.warehouse)
     timer = threading.Timer(0.5, lambda: holder.communicate("\n"))
     timer.start()
-    found = Warehouse(home.warehouse, patience=5).read("select 1 as one")
+    found = DuckDB(home.warehouse, patience=5).read("select 1 as one")
     assert found["one"].iloc[0] == 1
     timer.join()
 
@@ -199,9 +199,9 @@ def test_missing_warehouse_keeps_the_spool(tmp_path: Path) -> None:
 
 def test_missing_relation_names_the_command(home: Home) -> None:
     with pytest.raises(UserError, match="dbt build -s feature_store_v9"):
-        Warehouse(home.warehouse).read("select * from feature_store_v9")
+        DuckDB(home.warehouse).read("select * from feature_store_v9")
     with pytest.raises(UserError, match="no_such_column"):
-        Warehouse(home.warehouse).read("select no_such_column from feature_store")
+        DuckDB(home.warehouse).read("select no_such_column from feature_store")
 
 
 def test_types_do_not_depend_on_nulls(tmp_path: Path) -> None:
@@ -213,7 +213,7 @@ def test_types_do_not_depend_on_nulls(tmp_path: Path) -> None:
             " (null, null, null, null, null, null)) as v(i, d, b, day, s, h)"
         )
     for where in ("i is null", "i is not null", "true"):
-        found = Warehouse(path).read(f"select * from t where {where}")
+        found = DuckDB(path).read(f"select * from t where {where}")
         kinds = [str(found[name].dtype) for name in found]
         expected = ["Int64", "float64", "boolean", "datetime64[us]", "str", "float64"]
         assert kinds == expected

@@ -23,13 +23,13 @@ from nba_ml.cli import cli
 from nba_ml.evaluation import Levels
 from nba_ml.settings import Home, UserError
 from nba_ml.training import Split, Trained
-from nba_ml.warehouse import Warehouse
+from nba_ml.warehouse import DuckDB
 
 CONFIG = settings.PROJECT / "python/config/training.yml"
 
 
 def frame_of(home: Home) -> pd.DataFrame:
-    return training.read_frame(Warehouse(home.warehouse), small_warehouse.config())
+    return training.read_frame(DuckDB(home.warehouse), small_warehouse.config())
 
 
 # configuration
@@ -103,7 +103,7 @@ def test_split_gives_a_straddling_date_to_the_later_part() -> None:
 def test_earlier_seasons_are_training_rows_only(built: Home) -> None:
     config = small_warehouse.config()
     config = replace(config, window=training.Window(date(2023, 10, 1), None))
-    warehouse = Warehouse(built.warehouse)
+    warehouse = DuckDB(built.warehouse)
     frame = training.read_frame(warehouse, replace(config, earlier_seasons=True))
     inside = training.read_frame(warehouse, config)
     parts, alone = training.split(frame, config), training.split(inside, config)
@@ -141,7 +141,7 @@ def test_unfit_rows_are_refused(
     built: Home, column: str, value: Any, message: str
 ) -> None:
     frame = frame_of(built)
-    catalog = training.read_features(Warehouse(built.warehouse), "v1")
+    catalog = training.read_features(DuckDB(built.warehouse), "v1")
     training.check_frame(frame, catalog)
     frame.loc[frame.index[:9], column] = value
     with pytest.raises(UserError, match=message):
@@ -150,7 +150,7 @@ def test_unfit_rows_are_refused(
 
 def test_unfit_columns_are_refused(built: Home) -> None:
     frame = frame_of(built)
-    catalog = training.read_features(Warehouse(built.warehouse), "v1")
+    catalog = training.read_features(DuckDB(built.warehouse), "v1")
     with pytest.raises(UserError, match="not a number"):
         training.check_frame(frame.assign(noise="a"), catalog)
     with pytest.raises(UserError, match="noise"):
@@ -162,7 +162,7 @@ def test_unfit_columns_are_refused(built: Home) -> None:
 
 def test_unknown_feature_version_is_named(built: Home) -> None:
     with pytest.raises(UserError, match="no feature of version v9"):
-        training.read_features(Warehouse(built.warehouse), "v9")
+        training.read_features(DuckDB(built.warehouse), "v9")
 
 
 # fit
@@ -255,7 +255,7 @@ def test_metrics_by_hand() -> None:
 def test_every_predictor_is_judged_on_identical_rows(
     home: Home, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    Warehouse(home.warehouse).run(
+    DuckDB(home.warehouse).run(
         "update baseline_predictions set season_average = null"
         " where game_date = (select max(game_date) from training_set)"
         " or (player_lookup = 'player00' and game_date > '2024-03-01')"
@@ -270,9 +270,7 @@ def test_every_predictor_is_judged_on_identical_rows(
     for population in {m["population"] for m in done.manifest.metrics}:
         sizes = {m["n"] for m in done.manifest.metrics if m["population"] == population}
         assert len(sizes) == 1
-    stored = Warehouse(home.warehouse).read(
-        "select count(*) as n from test_predictions"
-    )
+    stored = DuckDB(home.warehouse).read("select count(*) as n from test_predictions")
     assert stored["n"].iloc[0] == test - dropped
 
 
@@ -338,7 +336,7 @@ def test_result_and_registry_agree(trained: tuple[Home, Trained]) -> None:
     assert sum(manifest.importance.values()) == pytest.approx(1)
     kept = pd.read_parquet(Path(str(done.path)).with_suffix(".frame.parquet"))
     assert len(kept) == manifest.training["rows"]
-    baselines = Warehouse(home.warehouse).read("select * from feature_baselines")
+    baselines = DuckDB(home.warehouse).read("select * from feature_baselines")
     assert len(baselines) == 3 * len(small_warehouse.FEATURES)
     for shares in baselines["shares"]:
         assert sum(shares) == pytest.approx(1)
@@ -389,7 +387,7 @@ def test_too_good_is_called_a_leak(home: Home, monkeypatch: pytest.MonkeyPatch) 
     assert "pregame_minutes_15_plus" in result.stdout
     path = home.models / "staging/xgboost_v1.0.0.json"
     assert "leak" in artefact.read_manifest(path).evaluation["leak_suspicion"]
-    details = Warehouse(home.warehouse).read("select details from model_events")
+    details = DuckDB(home.warehouse).read("select details from model_events")
     assert "suspect a leak" in details["details"].iloc[0]
 
 
@@ -518,7 +516,7 @@ def test_locked_warehouse_after_training_loses_nothing(
         return written
 
     monkeypatch.setattr(spool, "write", write_then_lock)
-    monkeypatch.setattr(spool, "Warehouse", lambda path: Warehouse(path, patience=0.2))
+    monkeypatch.setattr(spool, "connect", lambda home: DuckDB(home.warehouse, 0.2))
     done = training.train(home, small_warehouse.config())
     assert not done.is_synced and "safe in the spool" in done.notes[0]
     holders[0].communicate("\n")
@@ -554,7 +552,7 @@ def test_frame_is_read_fast(tmp_path: Path) -> None:
             f"create schema nba_ml; create table nba_ml.t as select i, 'p' || i as p,"
             f" {columns} from range(80000) as r(i)"
         )
-    warehouse = Warehouse(path)
+    warehouse = DuckDB(path)
     warehouse.read("select 1")
     times = []
     for _ in range(3):

@@ -18,8 +18,16 @@ from nba_ml import settings
 
 if TYPE_CHECKING:
     from nba_ml.artefact import Manifest
+    from nba_ml.settings import Home
     from nba_ml.sources import Inspection
 
+in_home = click.option(
+    "--target",
+    "home",
+    metavar="NAME",
+    callback=lambda _context, _parameter, name: settings.home(name),
+    help="Output of profiles.yml, such as bigquery.  [NBA_ML_TARGET, else duckdb]",
+)
 as_json = click.option("--json", "json_", is_flag=True, help="Print JSON.")
 minutes = click.option(
     "--minutes", type=click.Choice(["decimal", "mm:ss"]), default="decimal"
@@ -57,9 +65,15 @@ def cli() -> None:
 )
 @click.option("--if-changed", is_flag=True, help="Do nothing when nothing changed.")
 @click.option("--force", is_flag=True, help="Train although nothing changed.")
+@in_home
 @as_json
 def train(
-    config_path: Path, bump: str | None, if_changed: bool, force: bool, json_: bool
+    home: Home,
+    config_path: Path,
+    bump: str | None,
+    if_changed: bool,
+    force: bool,
+    json_: bool,
 ) -> None:
     """Train one model, judge it beside the baselines, and register it.
 
@@ -71,7 +85,7 @@ def train(
     from nba_ml import training
 
     config = training.read_config(config_path)
-    done = training.train(settings.home(), config, bump, if_changed, force)
+    done = training.train(home, config, bump, if_changed, force)
     if json_:
         _print_json(asdict(done))
     else:
@@ -134,9 +148,14 @@ def _print_evaluation(manifest: Manifest) -> None:
     type=click.Choice(["live", "replay", "backfill"]),
     help="[live when the tables are less than 24 hours old, else replay]",
 )
+@in_home
 @as_json
 def predict(
-    day: datetime | None, model_id: str | None, mode: str | None, json_: bool
+    home: Home,
+    day: datetime | None,
+    model_id: str | None,
+    mode: str | None,
+    json_: bool,
 ) -> None:
     """Predict the points of every expected player of one date.
 
@@ -147,9 +166,7 @@ def predict(
     """
     from nba_ml import prediction
 
-    slate = prediction.predict(
-        settings.home(), day.date() if day else None, model_id, mode
-    )
+    slate = prediction.predict(home, day.date() if day else None, model_id, mode)
     if json_:
         facts = {"model_id": slate.model_id, "game_date": slate.game_date}
         facts |= {"mode": slate.mode, "skipped": slate.skipped}
@@ -175,8 +192,9 @@ def predict(
 
 
 @cli.command()
+@in_home
 @as_json
-def sync(json_: bool) -> None:
+def sync(home: Home, json_: bool) -> None:
     """Load spooled events into the warehouse; safe to repeat.
 
     Example:
@@ -186,7 +204,7 @@ def sync(json_: bool) -> None:
     """
     from nba_ml import spool
 
-    done = spool.sync(settings.home())
+    done = spool.sync(home)
     if json_:
         _print_json(asdict(done))
     else:
@@ -200,8 +218,9 @@ def sync(json_: bool) -> None:
 
 @cli.command()
 @click.option("--compare", nargs=2, metavar="A B", help="Two models on identical rows.")
+@in_home
 @as_json
-def status(compare: tuple[str, str] | None, json_: bool) -> None:
+def status(home: Home, compare: tuple[str, str] | None, json_: bool) -> None:
     """Show the models, how good the leading one is, the data and the backlog.
 
     Example:
@@ -212,13 +231,12 @@ def status(compare: tuple[str, str] | None, json_: bool) -> None:
     from nba_ml import artefact, registry
 
     if compare:
-        pairs = registry.compare(settings.home(), *compare)
+        pairs = registry.compare(home, *compare)
         if json_:
             return _print_json(pairs)
         shown = ["population", "n", "mae", "other_mae", "mae_difference"]
         rows = [[_text(pair[name]) for name in shown] for pair in pairs]
         return _print_table(["population", "N", *compare, "difference"], rows)
-    home = settings.home()
     facts = registry.status(home)
     if json_:
         return _print_json(facts)
@@ -234,7 +252,7 @@ def status(compare: tuple[str, str] | None, json_: bool) -> None:
         "Live": live,
         "Data": ", ".join(f"{k} {_text(v)}" for k, v in data.items()),
         "Spool": f"{backlog} files wait" + (", run nba-ml sync" if backlog else ""),
-        "Warehouse": home.warehouse,
+        "Warehouse": facts["warehouse"],
         "Models": home.models,
     }
     docs = home.root / "docs"
@@ -263,7 +281,7 @@ def simulate(seasons: int, seed: int, scale: int, force: bool) -> None:
     from rich.console import Console
     from rich.progress import Progress
 
-    from nba_ml import simulator
+    import nba_simulator as simulator
 
     raw = settings.home().raw
     with Progress(console=Console(stderr=True), transient=True) as progress:
@@ -286,8 +304,11 @@ def simulate(seasons: int, seed: int, scale: int, force: bool) -> None:
 @minutes
 @encoding
 @click.option("--frozen-clock", is_flag=True, help="Now is noon of their last date.")
-def import_(paths: tuple[Path, ...], **options: Any) -> None:
+@in_home
+def import_(home: Home, paths: tuple[Path, ...], **options: Any) -> None:
     """Check Parquet or CSV files and publish them in NBA_ML_HOME/raw.
+
+    With --target bigquery they become the source tables, if there are none yet.
 
     A path is a file or a folder; a file belongs to the table that its name begins
     with. Nothing is published unless everything keeps the contract; each table is
@@ -300,13 +321,15 @@ def import_(paths: tuple[Path, ...], **options: Any) -> None:
     """
     from rich.console import Console
 
-    from nba_ml import sources
+    from nba_ml import sources, warehouse
 
-    raw = settings.home().raw
+    engine = warehouse.connect(home)
+    if not isinstance(engine, warehouse.DuckDB):
+        options["warehouse"] = engine
     with Console(stderr=True).status("Checking the files"):
-        done = sources.import_files(raw, paths, **options)
+        done = sources.import_files(home.raw, paths, **options)
     if done is None:
-        click.echo(f"{raw}: unchanged, these files are imported already.")
+        click.echo(f"{home.raw}: unchanged, these files are imported already.")
         return
     imported, ignored = done
     for one in imported:
@@ -320,19 +343,27 @@ def import_(paths: tuple[Path, ...], **options: Any) -> None:
 @click.argument("path", required=False, type=click.Path(path_type=Path))
 @minutes
 @encoding
+@in_home
 @as_json
-def check(path: Path | None, minutes: str, encoding: str, json_: bool) -> None:
+def check(
+    home: Home, path: Path | None, minutes: str, encoding: str, json_: bool
+) -> None:
     """Look at source files without changing anything; 1 if they break the contract.
+
+    With --target bigquery and no path: at the source tables.
 
     Example:
 
     \b
         nba-ml check exports/
     """
-    from nba_ml import sources
+    from nba_ml import sources, warehouse
 
-    where = path or settings.home().raw
-    seen, ignored = sources.inspect(where, encoding, minutes)
+    engine, ignored = warehouse.connect(home), []
+    if path or isinstance(engine, warehouse.DuckDB):
+        seen, ignored = sources.inspect(path or home.raw, encoding, minutes)
+    else:
+        seen = sources.inspect_tables(engine, minutes)
     if json_:
         found = [asdict(one) | {"ok": one.ok} for one in seen]
         _print_json({"tables": found, "ignored": [str(file) for file in ignored]})

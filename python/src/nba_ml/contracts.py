@@ -53,12 +53,22 @@ class Table:
     """
 
     name: str
+    dataset: str
     columns: tuple[Column, ...]
     required: bool
     key: tuple[str, ...]
     newest: str | None = None
     unique: bool = True
     rules: tuple[str | dict[str, str], ...] = ()
+
+    @property
+    def names(self) -> list[str]:
+        return [column.name for column in self.columns]
+
+    @property
+    def relation(self) -> str:
+        """Where BigQuery has it; the variables of dbt_project.yml say so."""
+        return f"{self.dataset}.{self.name}"
 
 
 @dataclass(frozen=True)
@@ -88,15 +98,17 @@ def tables() -> dict[str, Table]:
         return {k: tuple(v) if isinstance(v, list) else v for k, v in meta.items()}
 
     path = PROJECT / "models/staging/_staging__sources.yml"
+    datasets = yaml.safe_load((PROJECT / "dbt_project.yml").read_text())["vars"]
     found = {}
     for source in yaml.safe_load(path.read_text())["sources"]:
+        dataset = datasets[source["name"]]
         for table in source["tables"]:
             columns = []
             for column in table["columns"]:
                 meta = known(column.get("config", {}).get("meta", {}), Column)
                 columns.append(Column(column["name"], column["data_type"], **meta))
             meta = known(table["config"]["meta"], Table)
-            found[table["name"]] = Table(table["name"], tuple(columns), **meta)
+            found[table["name"]] = Table(table["name"], dataset, tuple(columns), **meta)
     return found
 
 

@@ -19,7 +19,7 @@ from nba_ml.artefact import FeatureSet, Manifest
 from nba_ml.evaluation import Levels
 from nba_ml.files import write_atomically
 from nba_ml.settings import Home, UserError
-from nba_ml.warehouse import Warehouse
+from nba_ml.warehouse import Warehouse, connect
 
 LIVE = timedelta(hours=24)
 
@@ -54,7 +54,7 @@ def predict(
     not touch what is served. Raises UserError.
     """
     spool.sync(home)
-    warehouse = Warehouse(home.warehouse)
+    warehouse = connect(home)
     chosen = registry.choose(home, model_id)
     version, status = str(chosen["feature_version"]), chosen["status"]
     catalog = training.read_features(warehouse, version)

@@ -16,7 +16,7 @@ import pandas as pd
 from nba_ml import artefact, settings, spool
 from nba_ml.artefact import Version
 from nba_ml.settings import Home, UserError
-from nba_ml.warehouse import Warehouse
+from nba_ml.warehouse import connect
 
 BUMPS = ("patch", "minor", "major")
 
@@ -71,7 +71,7 @@ def registered(home: Home) -> list[Registered]:
         for row in spool.rows(home.spool, "model_events")
         if row["event_type"] == "trained"
     ]
-    synced = Warehouse(home.warehouse).read(
+    synced = connect(home).read(
         f"select model_id, model_version, {', '.join(names)}"
         " from model_events where event_type = 'trained'"
     )
@@ -157,7 +157,7 @@ def choose(home: Home, model_id: str | None) -> dict[str, Any]:
 
     Raises UserError when there is none.
     """
-    models = Warehouse(home.warehouse).read("select * from model_registry")
+    models = connect(home).read("select * from model_registry")
     rows: list[dict[str, Any]] = models.to_dict("records")
     if model_id:
         for row in rows:
@@ -176,7 +176,7 @@ def choose(home: Home, model_id: str | None) -> dict[str, Any]:
 
 def status(home: Home) -> dict[str, Any]:
     """Models, the live one, freshness of the data, spool backlog and orphans."""
-    warehouse = Warehouse(home.warehouse)
+    warehouse = connect(home)
     models = warehouse.read(
         "select model_id, status, trained_at, deployed_at, feature_version, test_mae,"
         " baseline_mae, skill, test_accuracy, training_rows, gcs_path"
@@ -194,6 +194,7 @@ def status(home: Home) -> dict[str, Any]:
     return {
         "models": _plain(models),
         "live_model_id": live.iloc[0] if len(live) else None,
+        "warehouse": warehouse.where,
         "data": _plain(data)[0] if len(data) else None,
         "spool": {"files": len(files), "oldest": files[0].name if files else None},
         "orphans": list(_orphans(home, models)),
@@ -202,7 +203,7 @@ def status(home: Home) -> dict[str, Any]:
 
 def compare(home: Home, model_id: str, other_model_id: str) -> list[dict[str, Any]]:
     """Two models on identical test rows, by population. Raises UserError if none."""
-    found = Warehouse(home.warehouse).read(
+    found = connect(home).read(
         "select * from model_comparison where model_id = ? and other_model_id = ?"
         " order by population",
         [model_id, other_model_id],

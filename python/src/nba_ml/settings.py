@@ -5,9 +5,13 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import click
+import yaml
+from jinja2.nativetypes import NativeEnvironment
 
 PROJECT = Path(__file__).resolve().parents[3]
 
@@ -21,9 +25,19 @@ class UserError(click.ClickException):
 
 @dataclass(frozen=True)
 class Home:
-    """The folder that holds all state (`NBA_ML_HOME`, default `data/`)."""
+    """The folder that holds all state (`NBA_ML_HOME`, default `data/`).
+
+    `target` names the output of profiles.yml whose warehouse is meant; None is
+    the DuckDB file in `root`.
+    """
 
     root: Path
+    target: str | None = None
+
+    @cached_property
+    def profile(self) -> dict[str, Any]:
+        """The settings of the target, as dbt reads them from profiles.yml."""
+        return read_profile(self.target) if self.target else {"type": "duckdb"}
 
     @property
     def warehouse(self) -> Path:
@@ -46,9 +60,39 @@ class Home:
         return self.root / "serving"
 
 
-def home() -> Home:
-    """The state folder, absolute; relative values count from the working folder."""
-    return Home(Path(os.environ.get("NBA_ML_HOME") or "data").resolve())
+def home(target: str | None = None) -> Home:
+    """The state folder, absolute; relative values count from the working folder.
+
+    The target is `target`, else `NBA_ML_TARGET`, else DuckDB.
+    """
+    root = Path(os.environ.get("NBA_ML_HOME") or "data").resolve()
+    return Home(root, target or os.environ.get("NBA_ML_TARGET") or None)
+
+
+def read_profile(target: str) -> dict[str, Any]:
+    """One output of profiles.yml, its `env_var(...)` filled in as dbt does.
+
+    Raises UserError for an unknown target or a variable that is not set.
+    """
+    folder = Path(os.environ.get("DBT_PROFILES_DIR") or PROJECT / "profiles")
+    outputs = yaml.safe_load((folder / "profiles.yml").read_text())["nba_ml"]["outputs"]
+    if target not in outputs:
+        raise UserError(
+            f"{folder / 'profiles.yml'} has no target {target!r}. "
+            f"It has: {', '.join(outputs)}."
+        )
+
+    def env_var(name: str, default: str | None = None) -> str:
+        if (value := os.environ.get(name, default)) is None:
+            raise UserError(f"Target {target} needs {name}. Set it: docs/bigquery.md")
+        return value
+
+    def filled(value: Any) -> Any:
+        if isinstance(value, str) and "{{" in value:
+            return NativeEnvironment().from_string(value).render(env_var=env_var)
+        return value
+
+    return {name: filled(value) for name, value in outputs[target].items()}
 
 
 def clock() -> datetime:

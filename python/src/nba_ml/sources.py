@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import duckdb
 import pandas as pd
@@ -21,10 +21,22 @@ from nba_ml.contracts import Table, Violation
 from nba_ml.files import write_atomically
 from nba_ml.settings import UserError, clock
 
+if TYPE_CHECKING:
+    from nba_ml.bigquery import BigQuery
+
+
+@dataclass(frozen=True)
+class Given:
+    """Rows found for one table as they stand there, and what holds them."""
+
+    names: tuple[str, ...]
+    bytes: int
+    parts: list[pyarrow.Table]
+
 
 @dataclass(frozen=True)
 class Inspection:
-    """What the files of one table hold.
+    """What the files of one table hold, or the table itself.
 
     `null_rates` (shares in 0..1 of the played rows) and `constants` (the only value
     of a column) are by column and season_year.
@@ -131,13 +143,20 @@ def import_files(
     minutes: str = "decimal",
     encoding: str = "utf-8",
     frozen_clock: bool = False,
+    warehouse: BigQuery | None = None,
 ) -> tuple[list[Inspection], list[Path]] | None:
     """Check the files and publish them in `raw`; None when they are there already.
 
-    Returns what was published and which files were ignored. Raises UserError, with
-    every kind of violation in all tables, before `raw` changes.
+    With `warehouse` they become its source tables instead. Returns what was
+    published and which files were ignored. Raises UserError, with every kind of
+    violation in all tables, before anything changes.
     """
     found, ignored = find(paths, table)
+    if warehouse and frozen_clock:
+        raise UserError(
+            "--frozen-clock keeps a clock beside files, and on BigQuery there are "
+            "none. Leave it out; NBA_ML_AS_OF sets the clock of data that stand still."
+        )
     files = [
         [str(file.resolve()), file.stat().st_size, file.stat().st_mtime_ns]
         for files in found.values()
@@ -146,11 +165,16 @@ def import_files(
     options = [table, minutes, encoding, frozen_clock]
     source = {"origin": "imported", "files": files, "options": options}
     before = origin(raw)
-    there = {name for name in contracts.tables() if (raw / f"{name}.parquet").exists()}
-    if before == source and there.issuperset(found):
-        return None
     # A simulated schedule beside real box scores would be nonsense.
-    is_kept = before.get("origin") == "imported"
+    is_kept = bool(warehouse) or before.get("origin") == "imported"
+    if warehouse:
+        there = {
+            t.name for t in contracts.tables().values() if warehouse.columns(t.relation)
+        }
+    else:
+        there = {t for t in contracts.tables() if (raw / f"{t}.parquet").exists()}
+        if before == source and there.issuperset(found):
+            return None
     for name, contract in contracts.tables().items():
         if contract.required and name not in {*found, *(there if is_kept else ())}:
             raise UserError(
@@ -162,13 +186,18 @@ def import_files(
     seen, tables = [], {}
     for name, files in found.items():
         contract = contracts.tables()[name]
-        one, data = _inspect(contract, files, now, encoding, minutes)
+        one, data = _inspect(contract, _given(files, encoding), now, minutes)
         seen.append(one)
         tables[name] = data.select(one.found)
     if problems := [f"  {broken}" for one in seen for broken in one.violations]:
         title = "nothing was imported; the data break the contract:"
         raise UserError("\n".join([title, *problems]))
-    publish(raw, tables, _last_noon(tables) if frozen_clock else None, source, is_kept)
+    if warehouse:
+        for name, data in tables.items():
+            warehouse.load(contracts.tables()[name].relation, data)
+    else:
+        as_of = _last_noon(tables) if frozen_clock else None
+        publish(raw, tables, as_of, source, is_kept)
     return seen, ignored
 
 
@@ -182,12 +211,33 @@ def inspect(
     found, ignored = find([path])
     now = _now() if (path / "as_of").exists() else clock()
     seen = [
-        _inspect(contract, found[name], now, encoding, minutes)[0]
+        _inspect(contract, _given(found[name], encoding), now, minutes)[0]
         if name in found
         else Inspection(name, contract.required)
         for name, contract in contracts.tables().items()
     ]
     return seen, ignored
+
+
+def inspect_tables(warehouse: BigQuery, minutes: str = "decimal") -> list[Inspection]:
+    """What the source tables of BigQuery hold; `bytes` is what a build reads of them.
+
+    Reads the columns of the contract, whole: the cost of one build's first step.
+    """
+    seen = []
+    for contract in contracts.tables().values():
+        names = warehouse.columns(contract.relation)
+        known = [name for name in names if name in (*contract.names, "home_flag")]
+        if not known:
+            seen.append(Inspection(contract.name, contract.required))
+            continue
+        sql = f"select {', '.join(known)} from {contract.relation}"
+        size, rows = warehouse.bytes_of(sql), warehouse.read_arrow(sql)
+        given = Given((contract.relation,), size, [rows])
+        one, _ = _inspect(contract, given, clock(), minutes)
+        extra = tuple(name for name in names if name not in contract.names)
+        seen.append(replace(one, extra=extra))
+    return seen
 
 
 def origin(raw: Path) -> dict[str, object]:
@@ -254,18 +304,24 @@ def _read_csv(path: Path, encoding: str) -> pyarrow.Table:
     )
 
 
+def _given(files: list[Path], encoding: str) -> Given:
+    size = sum(file.stat().st_size for file in files)
+    parts = [read(file, encoding) for file in files]
+    return Given(tuple(file.name for file in files), size, parts)
+
+
 def _load(
-    contract: Table, files: list[Path], encoding: str, minutes: str
+    contract: Table, parts: list[pyarrow.Table], minutes: str
 ) -> tuple[pyarrow.Table, list[Violation]]:
-    """The files united by column name, contract columns typed, others as they are.
+    """The parts united by column name, contract columns typed, others as they are.
 
     Values of a wrong type become NULL and a violation.
     """
     with duckdb.connect() as connection:
         connection.execute("set timezone = 'UTC'")
-        names = [f"file_{number}" for number in range(len(files))]
-        for name, file in zip(names, files, strict=True):
-            connection.register(name, read(file, encoding))
+        names = [f"part_{number}" for number in range(len(parts))]
+        for name, part in zip(names, parts, strict=True):
+            connection.register(name, part)
         union = " union all by name ".join(f"from {name}" for name in names)
         connection.execute(f"create table given as {union}")
         given = {
@@ -336,11 +392,11 @@ def _last_noon(tables: dict[str, pyarrow.Table]) -> str:
 
 
 def _inspect(
-    contract: Table, files: list[Path], now: datetime, encoding: str, minutes: str
+    contract: Table, given: Given, now: datetime, minutes: str
 ) -> tuple[Inspection, pyarrow.Table]:
-    """What the files of one table hold, and their rows."""
-    data, broken = _load(contract, files, encoding, minutes)
-    names, known = data.column_names, [column.name for column in contract.columns]
+    """What was given for one table, and its rows."""
+    data, broken = _load(contract, given.parts, minutes)
+    names, known = data.column_names, contract.names
     judged = data.select([name for name in names if name in (*known, "home_flag")])
     frame = judged.to_pandas(types_mapper=pd.ArrowDtype)
     broken += contracts.violations(frame, contract, now)
@@ -352,9 +408,9 @@ def _inspect(
     seen = Inspection(
         table=contract.name,
         required=contract.required,
-        files=tuple(file.name for file in files),
+        files=given.names,
         rows=data.num_rows,
-        bytes=sum(file.stat().st_size for file in files),
+        bytes=given.bytes,
         first_date=span["min"],
         last_date=span["max"],
         found=tuple(name for name in known if name in names),

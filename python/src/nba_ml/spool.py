@@ -18,7 +18,12 @@ from uuid import uuid4
 
 from nba_ml.files import flush_folder, locked, write_atomically
 from nba_ml.settings import Home, UserError
-from nba_ml.warehouse import Warehouse, WarehouseLocked, WarehouseMissing
+from nba_ml.warehouse import (
+    Warehouse,
+    WarehouseMissing,
+    WarehouseUnavailable,
+    connect,
+)
 
 Batch = dict[str, list[dict[str, Any]]]
 FORGOTTEN = 3600.0  # seconds after which an unfinished temporary file is dead
@@ -94,9 +99,9 @@ def sync(home: Home) -> Synced:
     All readable files are one transaction; when one of them does not fit, each
     is a transaction of its own, and the unfit stay. Safe beside other syncs
     and after a kill between commit and deletion: ids decide what is new.
-    Raises WarehouseLocked or WarehouseMissing with nothing loaded.
+    Raises WarehouseUnavailable or WarehouseMissing with nothing loaded.
     """
-    warehouse = Warehouse(home.warehouse)
+    warehouse = connect(home)
     result = Synced()
     with locked(home.spool / ".lock"):
         _remove_unfinished(home.spool)
@@ -113,7 +118,7 @@ def try_sync(home: Home) -> tuple[bool, list[str]]:
     """Sync after an event that must not be lost: whether it is in, and notes."""
     try:
         return True, sync(home).problems
-    except WarehouseLocked as error:
+    except WarehouseUnavailable as error:
         return False, [f"{error.message} It is safe in the spool: nba-ml sync"]
 
 
@@ -122,7 +127,7 @@ def _load(warehouse: Warehouse, batches: dict[Path, Batch], done: Synced) -> Syn
         return done
     try:
         counts = warehouse.append(_merged(batches.values()))
-    except (WarehouseLocked, WarehouseMissing):
+    except (WarehouseUnavailable, WarehouseMissing):
         raise
     except UserError as error:
         if len(batches) > 1:

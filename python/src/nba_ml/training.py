@@ -28,7 +28,7 @@ from nba_ml import artefact, evaluation, registry, settings, spool
 from nba_ml.artefact import FeatureSet, Manifest, feature_matrix
 from nba_ml.evaluation import BASELINES, Levels
 from nba_ml.settings import Home, UserError
-from nba_ml.warehouse import Warehouse
+from nba_ml.warehouse import Warehouse, connect
 
 AGREEMENT = 1.5  # points, between the evaluated and the refitted model
 _STRICT = ConfigDict(extra="forbid", strict=True)
@@ -352,7 +352,7 @@ def train(
     and build_info. The warehouse is read before and written after, never held.
     Raises UserError; then nothing is registered and no file is left.
     """
-    warehouse = Warehouse(home.warehouse)
+    warehouse = connect(home)
     catalog = read_features(warehouse, config.feature_version)
     features = FeatureSet(config.feature_version, tuple(catalog["feature_name"]))
     frame = read_frame(warehouse, config)
