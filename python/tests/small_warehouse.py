@@ -109,7 +109,9 @@ def load(path: Path, frame: pd.DataFrame, as_of: str = "2024-03-30 12:00:00") ->
         ),
         "stg_game_schedule": frame[
             ["game_id", "game_date", "season_year", "season_type"]
-        ].drop_duplicates(),
+        ]
+        .drop_duplicates()
+        .assign(tip_off_at=pd.Timestamp("NaT")),
         "stg_player_availability": frame[["game_id", "game_date"]].tail(1),
     }
     catalog = limits.rename_axis("feature_name").reset_index()

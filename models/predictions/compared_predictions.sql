@@ -1,0 +1,117 @@
+-- The user's predictions beside ours and the baselines', where all of them have a
+-- value and the outcome is known.
+with
+
+history as (
+    select * from {{ ref('stg_prediction_history') }}
+    where not is_voided
+),
+
+-- before tip-off; without its time until 16:00 UTC, noon in the east of America.
+-- A replay by a model that was trained at a later clock is no evidence: that model
+-- may have learnt from the game.
+logged as (
+    select
+        predictions.model_id,
+        predictions.mode as evidence,
+        predictions.game_id,
+        predictions.player_lookup,
+        predictions.predicted_points,
+        row_number() over (
+            partition by
+                predictions.model_id,
+                predictions.mode,
+                predictions.game_id,
+                predictions.player_lookup
+            order by predictions.predicted_at desc, predictions.prediction_id asc
+        ) as recency
+    from {{ ref('prediction_log') }} as predictions
+    inner join {{ ref('stg_game_schedule') }} as games
+        on predictions.game_id = games.game_id
+    left join {{ ref('model_events') }} as trained
+        on
+            predictions.model_id = trained.model_id
+            and trained.event_type = 'trained'
+    where
+        predictions.predicted_at < coalesce(
+            games.tip_off_at,
+            cast(
+                {{ dbt.dateadd('hour', 16, 'cast(games.game_date as timestamp)') }}
+                as timestamp
+            )
+        )
+        and (
+            predictions.mode = 'live'
+            or (
+                predictions.mode = 'replay'
+                and predictions.predicted_at >= trained.as_of
+            )
+        )
+),
+
+forecasts as (
+    select
+        model_id,
+        'test' as evidence,
+        game_id,
+        player_lookup,
+        predicted_points
+    from {{ ref('test_predictions') }}
+
+    union all
+
+    select
+        model_id,
+        evidence,
+        game_id,
+        player_lookup,
+        predicted_points
+    from logged
+    where recency = 1
+),
+
+final as (
+    select
+        ---------- ids
+        history.system_id,
+        forecasts.model_id,
+        forecasts.evidence,
+        history.game_id,
+        history.player_lookup,
+
+        ---------- which population
+        outcomes.game_date,
+        outcomes.tier,
+        history.is_graded_in_bulk,
+
+        ---------- points
+        outcomes.target_points as actual_points,
+        history.actual_points as graded_points,
+        history.predicted_points as system_points,
+        forecasts.predicted_points as model_points,
+        baselines.rule,
+        baselines.last_5,
+        baselines.last_10,
+        baselines.season_average
+    from history
+    inner join forecasts
+        on
+            history.game_id = forecasts.game_id
+            and history.player_lookup = forecasts.player_lookup
+    inner join {{ ref('training_set') }} as outcomes
+        on
+            history.game_id = outcomes.game_id
+            and history.player_lookup = outcomes.player_lookup
+    inner join {{ ref('baseline_predictions') }} as baselines
+        on
+            history.game_id = baselines.game_id
+            and history.player_lookup = baselines.player_lookup
+    where
+        forecasts.predicted_points is not null
+        and baselines.rule is not null
+        and baselines.last_5 is not null
+        and baselines.last_10 is not null
+        and baselines.season_average is not null
+)
+
+select * from final
