@@ -36,23 +36,24 @@ class Engines:
         assert isinstance(found, BigQuery)
         return found
 
+    @property
+    def variables(self) -> dict[str, str]:
+        """Environment variables that make the emulator the target, at the clock."""
+        own = {"NBA_ML_HOME": str(self.home.root), "NBA_ML_AS_OF": self.as_of}
+        return self.emulator.variables | own
+
     def dbt(self, target: str, *arguments: str) -> str:
         """Run dbt on one engine; returns what it prints. Raises on any failure."""
         folders = ["--target-path", str(self.home.root / f"target-{target}")]
         folders += ["--log-path", str(self.home.root / "logs")]
-        variables = self.emulator.variables | {"NBA_ML_TARGET": target}
+        variables = self.variables | {"NBA_ML_TARGET": target}
+        variables["DBT_PROFILES_DIR"] = str(PROJECT / "profiles")
         done = subprocess.run(
             [PROJECT / ".venv/bin/dbt", *arguments, *folders],
             cwd=PROJECT,
             capture_output=True,
             text=True,
-            env=os.environ
-            | variables
-            | {
-                "NBA_ML_HOME": str(self.home.root),
-                "NBA_ML_AS_OF": self.as_of,
-                "DBT_PROFILES_DIR": str(PROJECT / "profiles"),
-            },
+            env=os.environ | variables,
         )
         assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-2000:]
         return done.stdout
@@ -65,7 +66,7 @@ class Engines:
         )
         names = [str(name) for name in found["table_name"]]
         there = self.bigquery.client.list_tables("local.nba_ml")
-        assert sorted(table.table_id for table in there) == names
+        assert {table.table_id for table in there} ^ set(names) == set()
         return names
 
     def differences(self, relation: str) -> list[str]:

@@ -6,25 +6,22 @@ GoogleSQL is shown by test_google_analyzer.py.
 
 from __future__ import annotations
 
+import json
+import shutil
 from collections.abc import Iterator
+from pathlib import Path
 
+import pandas as pd
 import pytest
 from click.testing import CliRunner, Result
 
 import nba_simulator
-from bigquery_emulator import emulator
-from engines import Engines
+import small_warehouse
+from bigquery_emulator import TARGET, emulator
+from engines import Engines, differences
+from nba_ml import artefact, bigquery, contracts, prediction, spool, training
 from nba_ml.cli import cli
-from nba_ml.settings import Home
-
-
-def invoke(engines: Engines, target: str, *arguments: str) -> Result:
-    """One command of nba-ml on one engine; its own state, and the frozen clock."""
-    variables = {"NBA_ML_HOME": str(engines.home.root), "NBA_ML_AS_OF": engines.as_of}
-    variables |= engines.emulator.variables
-    done = CliRunner().invoke(cli, [*arguments, "--target", target], env=variables)
-    assert done.exit_code == 0, done.output
-    return done
+from nba_ml.settings import Home, UserError
 
 
 @pytest.fixture(scope="module")
@@ -33,23 +30,286 @@ def engines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engines]:
     home = Home(tmp_path_factory.mktemp("engines"))
     nba_simulator.simulate(home.raw, seasons=1)
     as_of = (home.raw / "as_of").read_text().strip()
-    with emulator(tmp_path_factory.mktemp("emulator")) as running:
+    with (
+        emulator(tmp_path_factory.mktemp("emulator")) as running,
+        pytest.MonkeyPatch.context() as patch,
+    ):
         both = Engines(home, running, as_of)
-        with pytest.MonkeyPatch.context() as patch:
-            for name, value in running.variables.items():
-                patch.setenv(name, value)
-            invoke(both, "bigquery_emulator", "import", str(home.raw))
-            both.dbt("duckdb", "build", "--exclude-resource-types", "test", "unit_test")
-            both.dbt("bigquery_emulator", "build")
-            yield both
+        for name, value in both.variables.items():
+            patch.setenv(name, value)
+        command("import", str(home.raw))
+        both.dbt("duckdb", "build", "--exclude-resource-types", "test", "unit_test")
+        both.dbt(TARGET, "build")
+        yield both
+
+
+def command(*arguments: str, target: str = TARGET) -> Result:
+    """One command of nba-ml, which must succeed."""
+    done = CliRunner().invoke(cli, [*arguments, "--target", target])
+    assert done.exit_code == 0, done.output
+    return done
 
 
 def test_every_relation_has_the_same_rows_on_both_engines(engines: Engines) -> None:
     names = engines.relations()
     assert len(names) > 35
     assert [d for name in names for d in engines.differences(name)] == []
+    store = engines.bigquery.read("select count(*) as n from feature_store_v1")
+    assert store["n"].iloc[0] > 20_000
+
+
+def test_a_planted_difference_between_the_engines_is_found(engines: Engines) -> None:
+    frame = engines.duckdb.read("select * from int_player_form")
+    assert differences("int_player_form", frame, frame.sample(frac=1)) == []
+    other = frame.copy()
+    other.loc[7, "points_avg_last_10"] *= 1 + 3e-9
+    [found] = differences("int_player_form", frame, other)
+    assert "points_avg_last_10: 1 of" in found
+    assert differences("int_player_form", frame, frame.iloc[1:])
+    other = frame.assign(player_lookup=frame["player_lookup"].str.upper())
+    assert differences("int_player_form", frame, other)
 
 
 def test_a_second_build_changes_no_row(engines: Engines) -> None:
-    engines.dbt("bigquery_emulator", "build", "--exclude-resource-types", "unit_test")
+    engines.dbt(TARGET, "build", "--exclude-resource-types", "unit_test")
     assert [d for n in engines.relations() for d in engines.differences(n)] == []
+
+
+def test_dbt_docs_describe_the_tables_of_bigquery(engines: Engines) -> None:
+    engines.dbt(TARGET, "docs", "generate")
+    found = json.loads(
+        (engines.home.root / f"target-{TARGET}/catalog.json").read_text()
+    )
+    assert not found["errors"]
+    node = found["nodes"]["model.nba_ml.feature_store.v1"]
+    assert len(node["columns"]) > 25
+
+
+def test_the_store_is_partitioned_clustered_and_described(engines: Engines) -> None:
+    table = engines.bigquery.client.get_table("local.nba_ml.feature_store_v1")
+    assert table.time_partitioning.field == "game_date"
+    assert table.clustering_fields == ["player_lookup"]
+    assert "One row per player and game" in table.description
+    undescribed = [field.name for field in table.schema if not field.description]
+    assert undescribed == []
+
+
+def test_our_dataset_is_the_only_one_that_dbt_writes_to(engines: Engines) -> None:
+    client = engines.bigquery.client
+    sources = {t.relation for t in contracts.tables().values()}
+    for dataset in {table.dataset for table in contracts.tables().values()}:
+        if any(found.dataset_id == dataset for found in client.list_datasets()):
+            there = {f"{dataset}.{t.table_id}" for t in client.list_tables(dataset)}
+            assert there <= sources
+
+
+def test_both_engines_give_the_same_training_frame(engines: Engines) -> None:
+    config = small_warehouse.config()
+    one = training.read_frame(engines.duckdb, config)
+    other = training.read_frame(engines.bigquery, config)
+    assert len(one) > 20_000
+    pd.testing.assert_frame_equal(one, other, check_exact=True)
+
+
+@pytest.fixture(scope="module")
+def trained(engines: Engines) -> training.Trained:
+    """A model trained on DuckDB, its events delivered to both engines."""
+    homes = Home(engines.home.root, "duckdb"), Home(engines.home.root, TARGET)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(spool, "try_sync", lambda home: (True, []))
+        done = training.train(homes[0], small_warehouse.config())
+    kept = homes[0].root / "kept"
+    shutil.copytree(homes[0].spool, kept)
+    counts = []
+    for home in homes:
+        shutil.copytree(kept, home.spool, dirs_exist_ok=True)
+        counts.append(spool.sync(home).rows)
+    assert counts[0] == counts[1] and counts[0]["model_events"] == 1
+    return done
+
+
+def test_events_and_registry_are_the_same_on_both_engines(
+    engines: Engines, trained: training.Trained
+) -> None:
+    names = ["model_events", "model_metrics", "feature_baselines", "test_predictions"]
+    names += ["feature_importance", "model_registry", "model_transitions"]
+    assert [d for name in names for d in engines.differences(name)] == []
+    registered = engines.bigquery.read("select * from model_registry")
+    assert list(registered["model_id"]) == [trained.model_id]
+    assert len(registered["feature_list"].iloc[0]) == registered["num_features"].iloc[0]
+
+
+def test_a_batch_that_is_delivered_twice_adds_nothing(
+    engines: Engines, trained: training.Trained
+) -> None:
+    home = Home(engines.home.root, TARGET)
+    shutil.copytree(home.root / "kept", home.spool, dirs_exist_ok=True)
+    assert set(spool.sync(home).rows.values()) == {0}
+    assert spool.pending(home.spool) == []
+
+
+def test_training_on_bigquery_gives_the_same_model(
+    engines: Engines, trained: training.Trained
+) -> None:
+    home, config = Home(engines.home.root, TARGET), small_warehouse.config()
+    again = training.train(home, config, if_changed=True)
+    assert not again.is_new and again.model_id == trained.model_id
+    forced = training.train(home, config, force=True)
+    assert forced.model_id == "xgboost_v1.0.1" and forced.is_synced
+    assert forced.manifest.metrics == trained.manifest.metrics
+    assert forced.manifest.artifact_sha256 == trained.manifest.artifact_sha256
+
+
+def test_predictions_are_the_same_on_both_engines(
+    engines: Engines, trained: training.Trained
+) -> None:
+    slates = [
+        prediction.predict(Home(engines.home.root, target), model_id=trained.model_id)
+        for target in ("duckdb", TARGET)
+    ]
+    frames = [
+        slate.rows.drop(columns=["request_id", "inference_time_ms"]) for slate in slates
+    ]
+    assert len(frames[0]) > 300
+    pd.testing.assert_frame_equal(*frames, check_exact=True)
+    logged = engines.bigquery.read("select * from prediction_log")
+    assert set(logged["prediction_id"]) == set(frames[0]["prediction_id"])
+
+
+def test_the_commands_work_on_bigquery(
+    engines: Engines, trained: training.Trained
+) -> None:
+    assert "401 predictions" in command("predict").output
+    status = json.loads(command("status", "--json").stdout)
+    assert status["warehouse"] == "local.nba_ml"
+    assert trained.model_id in {model["model_id"] for model in status["models"]}
+    compared = command("status", "--compare", trained.model_id, "xgboost_v1.0.1")
+    assert "0.000" in compared.output
+    assert "0 files loaded" in command("sync").output
+    again = command("train", "--if-changed", "--config", str(tuned(engines)))
+    assert "covers these rows" not in again.output  # another configuration: trained
+    assert "xgboost_v1.1.0 registered" in again.output
+
+
+def tuned(engines: Engines) -> Path:
+    """The project's configuration with few trees."""
+    source = Path(__file__).parents[1] / "config/training.yml"
+    text = source.read_text().replace("num_boost_round: 2000", "num_boost_round: 20")
+    path = engines.home.root / "training.yml"
+    path.write_text(text)
+    return path
+
+
+def test_check_tells_what_the_source_tables_hold(engines: Engines) -> None:
+    found = json.loads(command("check", "--json").stdout)["tables"]
+    tables = {one["table"]: one for one in found}
+    scores = tables["player_game_summary"]
+    assert scores["rows"] > 30_000 and scores["ok"] and not scores["violations"]
+    assert "win_flag" in scores["missing"] and not scores["missing_required"]
+    assert {c["column"] for c in scores["constants"]} >= {"season_type"}
+    assert tables["player_composite_factors"]["files"] == []
+    # the same look at the files that were imported
+    files = json.loads(command("check", str(engines.home.raw), "--json").stdout)
+    [local] = [t for t in files["tables"] if t["table"] == "player_game_summary"]
+    for what in ("rows", "null_rates", "constants", "found", "missing", "first_date"):
+        assert scores[what] == local[what], what
+
+
+def test_check_reports_broken_and_constant_columns(engines: Engines) -> None:
+    client = engines.bigquery.client
+    client.create_dataset("nba_precompute", exists_ok=True)
+    engines.bigquery.run(
+        "create table nba_precompute.player_composite_factors as select"
+        " player_lookup, game_id, game_date, 20 as fatigue_score, 1.5 as pace_score,"
+        " 0.5 as shot_zone_mismatch_score, 0.0 as usage_spike_score, 7 as theirs"
+        " from nba_analytics.player_game_summary union all"
+        " select player_lookup, game_id, game_date, 150, 1.5, 0.5, 0.0, 7"
+        " from nba_analytics.player_game_summary where points > 40"
+    )
+    try:
+        done = CliRunner().invoke(cli, ["check", "--json", "--target", TARGET])
+        assert done.exit_code == 1
+        tables = json.loads(done.stdout)["tables"]
+        [factors] = [t for t in tables if t["table"] == "player_composite_factors"]
+        assert factors["duplicate_keys"] > 0 and "theirs" in factors["extra"]
+        assert "pace_score" in {c["column"] for c in factors["constants"]}
+        assert any("above 100" in v["rule"] for v in factors["violations"])
+    finally:
+        engines.bigquery.run("drop table nba_precompute.player_composite_factors")
+
+
+def test_import_replaces_its_own_tables_and_writes_in_no_other_dataset(
+    engines: Engines,
+) -> None:
+    schedule = "nba_analytics.game_schedule"
+    before = engines.bigquery.read(f"select * from {schedule}")
+    command("import", str(engines.home.raw / "game_schedule.parquet"))
+    after = engines.bigquery.read(f"select * from {schedule}")
+    assert differences("game_schedule", before, after) == []
+    client = engines.bigquery.client
+    dataset = client.get_dataset("nba_analytics")
+    dataset.description = "Somebody's own."
+    client.update_dataset(dataset, ["description"])
+    try:
+        done = CliRunner().invoke(
+            cli, ["import", str(engines.home.raw), "--target", TARGET]
+        )
+        assert done.exit_code == 1
+        assert "local.nba_analytics was not made by nba-ml import" in done.output
+        left = engines.bigquery.read(f"select * from {schedule}")
+        assert differences("game_schedule", before, left) == []
+    finally:
+        dataset.description = bigquery.IMPORTED
+        client.update_dataset(dataset, ["description"])
+
+
+def test_timestamps_are_loaded_as_timestamps(engines: Engines) -> None:
+    table = engines.bigquery.client.get_table("nba_analytics.game_schedule")
+    kinds = {field.name: field.field_type for field in table.schema}
+    assert kinds["tip_off_at"] == "TIMESTAMP" and kinds["game_date"] == "DATE"
+
+
+def test_a_broken_file_changes_no_table(engines: Engines, tmp_path: Path) -> None:
+    frame = pd.read_parquet(engines.home.raw / "player_game_summary.parquet")
+    frame.assign(points=999).to_parquet(tmp_path / "player_game_summary.parquet")
+    done = CliRunner().invoke(cli, ["import", str(tmp_path), "--target", TARGET])
+    assert done.exit_code == 1 and "nothing was imported" in done.output
+    rows = engines.bigquery.read(
+        "select max(points) as most from nba_analytics.player_game_summary"
+    )
+    assert rows["most"].iloc[0] < 110
+
+
+def test_frozen_clock_is_refused_on_bigquery(engines: Engines) -> None:
+    done = CliRunner().invoke(
+        cli, ["import", str(engines.home.raw), "--frozen-clock", "--target", TARGET]
+    )
+    assert done.exit_code == 1 and "NBA_ML_AS_OF" in done.output
+
+
+def test_the_storage_api_and_the_plain_one_give_the_same(
+    engines: Engines, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sql = (
+        "select * from training_set where game_date > ? order by game_id, player_lookup"
+    )
+    day = [pd.Timestamp("2025-01-01").date()]
+    by_storage = engines.bigquery.read(sql, day)
+    monkeypatch.delenv("NBA_ML_BIGQUERY_STORAGE_ENDPOINT")
+    plain = engines.bigquery.read(sql, day)
+    assert len(plain) > 1000
+    pd.testing.assert_frame_equal(by_storage, plain, check_exact=True)
+
+
+def test_models_and_files_agree(engines: Engines, trained: training.Trained) -> None:
+    registered = engines.bigquery.read("select model_id, gcs_path from model_registry")
+    for model_id, path in registered.itertuples(index=False):
+        manifest = artefact.read_manifest(engines.home.models / path)
+        assert manifest.model_id == model_id
+
+
+def test_an_unbuilt_relation_is_named_with_the_next_step(engines: Engines) -> None:
+    with pytest.raises(UserError, match="no_such_model is not built in local.nba_ml"):
+        engines.bigquery.read("select * from no_such_model")
+    with pytest.raises(UserError, match="Unrecognized name: no_such_column"):
+        engines.bigquery.read("select no_such_column from feature_store")

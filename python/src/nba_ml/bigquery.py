@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import pandas as pd
@@ -31,6 +31,7 @@ try:
     from google.api_core import exceptions
     from google.auth.exceptions import GoogleAuthError, TransportError
     from google.cloud import bigquery, bigquery_storage
+    from google.cloud.bigquery.retry import DEFAULT_JOB_RETRY
     from google.oauth2.credentials import Credentials
 except ImportError as error:
     raise UserError(
@@ -39,7 +40,7 @@ except ImportError as error:
     ) from None
 
 REQUEST = 4_000_000  # bytes of rows in one request; BigQuery takes 10 MB
-IMPORTED = "Loaded by nba-ml import, which replaces it whole."
+IMPORTED = "Made by nba-ml import, which replaces whole tables here."
 _TYPES = {str: "STRING", bool: "BOOL", int: "INT64", float: "FLOAT64"}
 _TYPES |= {datetime: "TIMESTAMP", date: "DATE"}
 _LATER = ("quotaExceeded", "rateLimitExceeded", "backendError", "internalError")
@@ -49,12 +50,11 @@ _LATER = ("quotaExceeded", "rateLimitExceeded", "backendError", "internalError")
 class BigQuery:
     """The dataset that a dbt profile names (project, dataset, location, limits).
 
-    `patience` is how many seconds failed requests are repeated, with the
-    client library's backoff.
+    Failed requests are repeated with the client library's backoff, for
+    `job_retry_deadline_seconds` of the profile.
     """
 
     profile: Mapping[str, Any]
-    patience: float = 60.0
 
     @property
     def where(self) -> str:
@@ -134,25 +134,27 @@ class BigQuery:
         """How many bytes `sql` would scan: a dry run, which costs nothing."""
         config = bigquery.QueryJobConfig(dry_run=True, use_query_cache=False)
         with self._explained():
-            return int(self.client.query(sql, job_config=config).total_bytes_processed)
+            job = self.client.query(sql, job_config=config, retry=self._retry)
+            return int(job.total_bytes_processed)
 
     def load(self, relation: str, data: pa.Table) -> None:
-        """Put `data` in place of what an earlier import loaded, in one job.
+        """Replace `dataset.table` by `data` in one job; a new dataset is marked ours.
 
         Whoever is cut off in between finds the old table or the new one. Raises
-        UserError when the table is there and was not loaded by us.
+        UserError, before anything changes, for a dataset that somebody else made.
         """
         table = f"{self.profile['project']}.{relation}"
+        dataset = bigquery.Dataset(table.rpartition(".")[0])
+        dataset.location, dataset.description = self.profile.get("location"), IMPORTED
         with self._explained():
-            self.client.create_dataset(table.rpartition(".")[0], exists_ok=True)
-            if self.columns(relation):
-                found = self.client.get_table(table)
-                if found.description != IMPORTED:
-                    raise UserError(
-                        f"{table} exists and was not loaded by nba-ml import: it is "
-                        "yours and stays as it is. Point the variables of "
-                        "dbt_project.yml to another dataset to load files beside it."
-                    )
+            self.client.create_dataset(dataset, exists_ok=True, retry=self._retry)
+            found = self.client.get_dataset(dataset.reference, retry=self._retry)
+            if found.description != IMPORTED:
+                raise UserError(
+                    f"{dataset.project}.{dataset.dataset_id} was not made by "
+                    "nba-ml import: it is yours and nothing is written there. Name "
+                    "another dataset in dbt_project.yml, or load the table yourself."
+                )
             utc = pa.timestamp("us", tz="UTC")
             schema = pa.schema(
                 field.with_type(
@@ -165,11 +167,18 @@ class BigQuery:
             config = bigquery.LoadJobConfig(
                 source_format=bigquery.SourceFormat.PARQUET,
                 write_disposition=bigquery.WriteDisposition.WRITE_TRUNCATE,
-                destination_table_description=IMPORTED,
             )
             source = pa.BufferReader(sink.getvalue())
-            job = self.client.load_table_from_file(source, table, job_config=config)
-            job.result(timeout=self.profile["job_execution_timeout_seconds"])
+            job = self.client.load_table_from_file(
+                source,
+                table,
+                job_config=config,
+                # pauses double from one second; together about the patience
+                num_retries=int(self._patience).bit_length() - 1,
+            )
+            job.result(
+                self._retry, timeout=self.profile["job_execution_timeout_seconds"]
+            )
 
     @cached_property
     def _storage(self) -> Any:
@@ -197,13 +206,29 @@ class BigQuery:
                 return []
 
     @property
+    def _patience(self) -> float:
+        return float(self.profile["job_retry_deadline_seconds"])
+
+    @property
     def _retry(self) -> Any:
-        return bigquery.DEFAULT_RETRY.with_timeout(self.patience)
+        return bigquery.DEFAULT_RETRY.with_timeout(self._patience)
 
     def _query(self, sql: str, parameters: Sequence[Any]) -> Any:
         config = bigquery.QueryJobConfig(query_parameters=parameters)
         with self._explained():
-            return self.client.query_and_wait(sql, job_config=config, retry=self._retry)
+            ask = partial(
+                self.client.query_and_wait,
+                sql,
+                job_config=config,
+                retry=self._retry,
+                job_retry=DEFAULT_JOB_RETRY.with_timeout(self._patience),
+            )
+            try:
+                return ask()
+            except exceptions.Conflict:
+                # A repeated request met the job of the first, whose answer was
+                # lost. What is asked here may be done twice.
+                return ask()
 
     @contextmanager
     def _explained(self) -> Iterator[None]:

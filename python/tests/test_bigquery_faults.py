@@ -1,0 +1,270 @@
+"""BigQuery out of reach, out of quota, slow or cut off: nothing lost or doubled."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+from click.testing import CliRunner
+
+from bigquery_emulator import TARGET, Fault, Proxy, emulator, proxy
+from nba_ml import bigquery, registry, settings, spool
+from nba_ml.bigquery import BigQuery
+from nba_ml.cli import cli
+from nba_ml.settings import PROJECT, Home, UserError
+from nba_ml.warehouse import WarehouseMissing, WarehouseUnavailable
+
+QUERIES, LOADS = "/queries", "/upload/"
+
+
+@pytest.fixture(scope="module")
+def way(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Proxy]:
+    """A proxy to an emulator that has two event tables, built by dbt."""
+    folder = tmp_path_factory.mktemp("emulator")
+    with emulator(folder) as running, proxy(running.endpoint) as found:
+        folders = ["--target-path", folder / "target", "--log-path", folder]
+        names = ["model_events", "model_metrics"]
+        variables = running.variables | {"DBT_PROFILES_DIR": str(PROJECT / "profiles")}
+        done = subprocess.run(
+            [PROJECT / ".venv/bin/dbt", "run", "--select", *names, *folders],
+            cwd=PROJECT,
+            capture_output=True,
+            text=True,
+            env=os.environ | variables,
+        )
+        assert done.returncode == 0, done.stdout
+        yield found
+
+
+@pytest.fixture
+def home(way: Proxy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Home:
+    """A state folder whose warehouse is behind the proxy, its tables empty."""
+    monkeypatch.setenv("NBA_ML_HOME", str(tmp_path))
+    monkeypatch.setenv("NBA_ML_TARGET", TARGET)
+    monkeypatch.setenv("NBA_ML_BIGQUERY_ENDPOINT", way.url)
+    # a test has no minute to lose
+    monkeypatch.setenv("NBA_ML_BIGQUERY_RETRY_SECONDS", "3")
+    way.faults.clear()
+    way.hits.clear()
+    for table in ("model_events", "model_metrics"):
+        warehouse().run(f"truncate table {table}")
+    return Home(tmp_path, TARGET)
+
+
+def warehouse() -> BigQuery:
+    return BigQuery(settings.read_profile(TARGET))
+
+
+def counts() -> tuple[int, ...]:
+    """Rows of the two event tables."""
+    found = warehouse().read(
+        "select (select count(*) from model_events) as events,"
+        " (select count(*) from model_metrics) as metrics"
+    )
+    return tuple(int(number) for number in found.iloc[0])
+
+
+def spooled(home: Home, number: int = 1) -> None:
+    """One batch for two tables in the spool."""
+    event = registry.model_event("trained", f"xgboost_v1.0.{number}")
+    metric = {"event_id": f"metric-{number}", "model_id": "x", "value": 0.5, "n": 3}
+    spool.write(home.spool, [event, spool.Event("model_metrics", metric)])
+
+
+def test_without_a_fault_a_batch_arrives(home: Home) -> None:
+    spooled(home)
+    assert spool.sync(home).rows == {"model_events": 1, "model_metrics": 1}
+    assert counts() == (1, 1)
+
+
+@pytest.mark.parametrize("status, reason", [(503, "backendError"), (502, "badGateway")])
+def test_a_passing_server_error_is_retried(
+    home: Home, way: Proxy, status: int, reason: str
+) -> None:
+    spooled(home)
+    way.faults.append(Fault(QUERIES, status, reason, times=2))
+    assert spool.sync(home).rows == {"model_events": 1, "model_metrics": 1}
+    assert len(way.hits) == 2 and counts() == (1, 1)
+
+
+def test_a_batch_whose_answer_was_lost_is_not_doubled(home: Home, way: Proxy) -> None:
+    spooled(home)
+    way.faults.append(Fault(QUERIES, is_done=True))
+    done = spool.sync(home)
+    assert way.hits and done.files == 1
+    assert counts() == (1, 1) and spool.pending(home.spool) == []
+
+
+def test_what_was_cut_off_stays_in_the_spool(home: Home, way: Proxy) -> None:
+    spooled(home)
+    way.faults.append(Fault(QUERIES, times=10_000))
+    with pytest.raises(WarehouseUnavailable, match="Nothing was lost"):
+        spool.sync(home)
+    way.faults.clear()
+    assert counts() == (0, 0) and len(spool.pending(home.spool)) == 1
+    assert spool.sync(home).files == 1
+    assert counts() == (1, 1)
+
+
+@pytest.mark.parametrize(
+    "status, reason", [(403, "quotaExceeded"), (403, "rateLimitExceeded")]
+)
+def test_a_quota_error_keeps_the_events_and_says_so(
+    home: Home, way: Proxy, status: int, reason: str
+) -> None:
+    spooled(home)
+    way.faults.append(Fault(QUERIES, status, reason, times=10_000))
+    started = time.monotonic()
+    done = CliRunner().invoke(cli, ["sync"])
+    assert time.monotonic() - started < 30
+    assert done.exit_code == 1 and reason in done.output
+    assert "run this again later" in done.output and "Traceback" not in done.output
+    is_synced, notes = spool.try_sync(home)
+    assert not is_synced and "safe in the spool" in notes[0]
+    way.faults.clear()
+    assert spool.sync(home).files == 1 and counts() == (1, 1)
+
+
+def test_a_refusal_is_not_retried_and_names_the_roles(home: Home, way: Proxy) -> None:
+    way.faults.append(Fault(QUERIES, 403, "accessDenied", times=10_000))
+    with pytest.raises(UserError, match="docs/bigquery.md") as error:
+        warehouse().read("select 1 as one")
+    assert not isinstance(error.value, WarehouseUnavailable)
+    assert len(way.hits) == 1
+
+
+def test_a_query_over_the_limit_of_bytes_names_the_limit(
+    home: Home, way: Proxy
+) -> None:
+    way.faults.append(Fault(QUERIES, 400, "bytesBilledLimitExceeded"))
+    with pytest.raises(UserError, match="NBA_ML_BIGQUERY_MAX_BYTES"):
+        warehouse().read("select 1 as one")
+
+
+def test_an_endpoint_that_is_down_is_said_within_seconds(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spooled(home)
+    monkeypatch.setenv("NBA_ML_BIGQUERY_ENDPOINT", "http://127.0.0.1:9")
+    started = time.monotonic()
+    done = CliRunner().invoke(cli, ["sync"])
+    assert time.monotonic() - started < 30
+    assert done.exit_code == 1 and "run this again later" in done.output
+    assert len(spool.pending(home.spool)) == 1
+
+
+def test_a_dataset_that_is_missing_is_said(home: Home) -> None:
+    elsewhere = dict(settings.read_profile(TARGET)) | {"dataset": "nowhere"}
+    with pytest.raises((WarehouseMissing, UserError), match="dbt build"):
+        BigQuery(elsewhere).read("select * from model_events")
+
+
+def test_one_bad_row_loads_nothing_of_its_transaction(home: Home) -> None:
+    spooled(home)
+    bad = {"event_id": "bad", "model_id": "x", "n": "no number"}
+    spool.write(home.spool, [spool.Event("model_metrics", bad)])
+    done = spool.sync(home)
+    assert done.files == 1 and len(done.problems) == 1
+    assert counts() == (1, 1) and len(spool.pending(home.spool)) == 1
+
+
+@pytest.mark.parametrize(
+    "row, message",
+    [
+        ({"event_id": "a", "colour": "red"}, "model_metrics in local.nba_ml has no"),
+        ({"model_id": "x"}, "has no event_id"),
+    ],
+)
+def test_a_row_that_does_not_fit_is_refused(
+    home: Home, row: dict[str, str], message: str
+) -> None:
+    with pytest.raises(UserError, match=message):
+        warehouse().append({"model_metrics": [row]})
+    with pytest.raises(UserError, match="dbt build -s no_table"):
+        warehouse().append({"no_table": [{"event_id": "a"}]})
+
+
+def test_a_large_batch_is_sent_in_parts(
+    home: Home, way: Proxy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bigquery, "REQUEST", 2_000)
+    rows = [{"event_id": f"metric-{i}", "value": i / 3} for i in range(100)]
+    rows += rows[:10]
+    assert warehouse().append({"model_metrics": rows}) == {"model_metrics": 100}
+    assert warehouse().append({"model_metrics": rows}) == {"model_metrics": 0}
+    values = warehouse().read("select event_id, value from model_metrics")
+    assert dict(values.itertuples(index=False)) == {
+        row["event_id"]: row["value"] for row in rows
+    }
+
+
+def test_two_syncs_at_once_do_not_double(home: Home) -> None:
+    for number in range(5):
+        spooled(home, number)
+    script = (
+        "from nba_ml import settings, spool\nprint(spool.sync(settings.home()).files)"
+    )
+    both = [
+        subprocess.Popen(
+            [sys.executable, "-c", script], stdout=subprocess.PIPE, text=True
+        )
+        for _ in range(2)
+    ]
+    files = [int(one.communicate(timeout=60)[0]) for one in both]
+    assert sum(files) == 5 and counts() == (5, 5)
+
+
+def test_a_load_that_is_cut_off_is_retried_or_changes_nothing(
+    home: Home, way: Proxy
+) -> None:
+    relation = "nba_analytics.loaded"
+    old, new = (pa.table({"number": list(range(n))}) for n in (3, 5))
+    warehouse().load(relation, old)
+    way.faults.append(Fault(LOADS, 503, "backendError"))
+    warehouse().load(relation, new)
+    assert way.hits and rows(relation) == 5
+    way.faults.append(Fault(LOADS, times=10_000))
+    with pytest.raises(WarehouseUnavailable, match="run this again later"):
+        warehouse().load(relation, old)
+    way.faults.clear()
+    assert rows(relation) == 5
+    warehouse().load(relation, old)
+    assert rows(relation) == 3
+
+
+def rows(relation: str) -> int:
+    return int(warehouse().read(f"select count(*) as n from {relation}")["n"].iloc[0])
+
+
+def test_a_load_that_takes_too_long_says_so(home: Home, way: Proxy) -> None:
+    warehouse().load("nba_analytics.slow", pa.table({"number": [1]}))
+    way.faults.append(Fault("/jobs", 503, "backendError", times=10_000))
+    impatient = replace(
+        warehouse(), profile=warehouse().profile | {"job_execution_timeout_seconds": 1}
+    )
+    with pytest.raises(WarehouseUnavailable, match="run this again later"):
+        impatient.load("nba_analytics.slow", pa.table({"number": [1, 2]}))
+    way.faults.clear()
+    assert rows("nba_analytics.slow") in (1, 2)
+
+
+def test_missing_packages_are_named_with_the_command() -> None:
+    script = (
+        "import sys; sys.modules['google.cloud'] = None\n"
+        "from nba_ml.settings import UserError, Home\n"
+        "from nba_ml.warehouse import connect\n"
+        "try:\n    connect(Home('x', 'bigquery_emulator'))\n"
+        "except UserError as error:\n    print(error.message)"
+    )
+    variables = os.environ | {"NBA_ML_BIGQUERY_ENDPOINT": "http://127.0.0.1:9"}
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, env=variables
+    )
+    assert "Run: make bigquery" in done.stdout, done.stderr
