@@ -33,7 +33,7 @@ team_games as (
     from games
 ),
 
-box_scores as (
+team_totals as (
     select
         game_id,
         team_abbr,
@@ -53,14 +53,19 @@ box_scores as (
             as mid_range_makes,
         sum(case when has_complete_zones then three_attempts end)
             as three_attempts,
-        sum(case when has_complete_zones then three_makes end) as three_makes
+        sum(case when has_complete_zones then three_makes end) as three_makes,
+        count(case when is_partial then 1 end) as partial_rows
     from {{ ref('stg_player_game_summary') }}
     where is_played
     group by game_id, team_abbr
-    -- a game that is not final, or whose box score is torn, is no window game
-    having
-        sum(fg_attempts) >= 50
-        and count(case when is_partial then 1 end) = 0
+),
+
+-- a game that is not final, or whose box score is torn, is no window game
+box_scores as (
+    select * from team_totals
+    where
+        fg_attempts >= 50
+        and partial_rows = 0
 ),
 
 measured as (

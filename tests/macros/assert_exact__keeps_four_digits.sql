@@ -1,5 +1,5 @@
--- Four digits after the point, halves away from zero; NULL stays NULL. As decimals 0.1 and 0.2 sum
--- to 0.3, which floats do not.
+-- Four digits after the point, halves away from zero; NULL stays NULL. As decimals
+-- 0.1 and 0.2 sum to 0.3, which floats do not.
 {%- set cases = [
     ('1.23456', '1.2346'),
     ('-1.23454', '-1.2345'),
@@ -28,12 +28,12 @@ where cast({{ exact('amount') }} as {{ dbt.type_float() }}) is distinct from exp
 union all
 
 select
-    sum(amount) as amount,
-    cast(sum({{ exact('amount') }}) as {{ dbt.type_float() }}) as actual,
+    sum(summand) as amount,
+    cast(sum({{ exact('summand') }}) as {{ dbt.type_float() }}) as actual,
     0.3 as expected
 from (
-    select cast(0.1 as {{ dbt.type_float() }}) as amount
+    select cast(0.1 as {{ dbt.type_float() }}) as summand
     union all
-    select cast(0.2 as {{ dbt.type_float() }}) as amount
+    select cast(0.2 as {{ dbt.type_float() }}) as summand
 ) as summands
-having cast(sum({{ exact('amount') }}) as {{ dbt.type_float() }}) <> 0.3
+having cast(sum({{ exact('summand') }}) as {{ dbt.type_float() }}) <> 0.3
