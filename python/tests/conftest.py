@@ -12,6 +12,7 @@ from nba_ml import training
 from nba_ml.settings import Home
 
 if TYPE_CHECKING:
+    from bigquery_analysis import Analysis
     from dbt_project import DbtProject
 
 
@@ -22,6 +23,23 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> DbtProject:
     from dbt_project import DbtProject
 
     return DbtProject.copy_to(tmp_path_factory.mktemp("project"))
+
+
+@pytest.fixture(scope="session")
+def bigquery_project(tmp_path_factory: pytest.TempPathFactory) -> DbtProject:
+    """Another copy, to compile for BigQuery."""
+    from dbt_project import DbtProject
+
+    return DbtProject.copy_to(tmp_path_factory.mktemp("bigquery_project"))
+
+
+@pytest.fixture(scope="session")
+def analysis(bigquery_project: DbtProject) -> Analysis:
+    """What Google's analyzer says about all SQL of the project, all of it built."""
+    import bigquery_analysis
+
+    as_declared = bigquery_analysis.as_declared
+    return bigquery_analysis.analyse(bigquery_project, as_declared, is_built=True)
 
 
 @pytest.fixture(scope="session")

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from dbt.adapters.duckdb.connections import DuckDBConnectionManager
+from dbt.artifacts.schemas.run import RunResult
 from dbt.cli.main import dbtRunner
 from dbt.contracts.graph.manifest import Manifest
 
@@ -55,9 +56,16 @@ class DbtProject:
         assert set(states.values()) <= {"pass", "fail"}, states
         return {name for name, state in states.items() if state == "fail"}
 
+    def compiled(self, as_of: str, command: str, *arguments: str) -> dict[str, str]:
+        """SQL of the nodes that a dbt command compiles, by unique id."""
+        results = self._results(self.root, as_of, command, *arguments)
+        failed = {r.node.name: r.message for r in results if r.status != "success"}
+        assert not failed, failed
+        return {one.node.unique_id: one.node.compiled_code for one in results}
+
     def features(self) -> list[str]:
         """Names of the features that the YAML of the store declares."""
-        node = self._parsed().nodes["model.nba_ml.feature_store.v1"]
+        node = self.parsed().nodes["model.nba_ml.feature_store.v1"]
         return [
             column.name
             for column in node.columns.values()
@@ -85,7 +93,13 @@ class DbtProject:
 
     def _invoke(self, home: Path, as_of: str, *command: str) -> dict[str, str]:
         """Run dbt; the state of each node by name, hooks left out."""
-        manifest = self._parsed()
+        return {
+            result.node.name: str(result.status)
+            for result in self._results(home, as_of, *command)
+        }
+
+    def _results(self, home: Path, as_of: str, *command: str) -> list[RunResult]:
+        manifest = self.parsed()
         with _environment(NBA_ML_HOME=str(home), NBA_ML_AS_OF=as_of):
             done = dbtRunner(manifest).invoke(
                 ["--quiet", *command, *self._folders(), "--no-write-json"]
@@ -94,13 +108,13 @@ class DbtProject:
         DuckDBConnectionManager.close_all_connections()
         if done.exception:
             raise done.exception
-        return {
-            result.node.name: str(result.status)
+        return [
+            result
             for result in done.result.results
             if result.node.resource_type != "operation"
-        }
+        ]
 
-    def _parsed(self) -> Manifest:
+    def parsed(self) -> Manifest:
         if self.manifest is None:
             parsed = dbtRunner().invoke(
                 ["--quiet", "parse", *self._folders(), "--no-write-json"]
