@@ -246,10 +246,7 @@ def test_import_replaces_its_own_tables_and_writes_in_no_other_dataset(
     command("import", str(engines.home.raw / "game_schedule.parquet"))
     after = engines.bigquery.read(f"select * from {schedule}")
     assert differences("game_schedule", before, after) == []
-    client = engines.bigquery.client
-    dataset = client.get_dataset("nba_analytics")
-    dataset.description = "Somebody's own."
-    client.update_dataset(dataset, ["description"])
+    describe(engines, "Somebody's own.")
     try:
         done = CliRunner().invoke(
             cli, ["import", str(engines.home.raw), "--target", TARGET]
@@ -259,8 +256,13 @@ def test_import_replaces_its_own_tables_and_writes_in_no_other_dataset(
         left = engines.bigquery.read(f"select * from {schedule}")
         assert differences("game_schedule", before, left) == []
     finally:
-        dataset.description = bigquery.IMPORTED
-        client.update_dataset(dataset, ["description"])
+        describe(engines, bigquery.IMPORTED)
+
+
+def describe(engines: Engines, description: str) -> None:
+    dataset = engines.bigquery.client.get_dataset("nba_analytics")
+    dataset.description = description
+    engines.bigquery.client.update_dataset(dataset, ["description"])
 
 
 def test_timestamps_are_loaded_as_timestamps(engines: Engines) -> None:
