@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-import io
 import json
 import time
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
-from typing import Any
 from uuid import NAMESPACE_OID, uuid4, uuid5
 
 import numpy as np
@@ -22,6 +20,9 @@ from nba_ml.settings import Home, UserError
 from nba_ml.warehouse import Warehouse, connect
 
 LIVE = timedelta(hours=24)
+# A prediction is the same when these are: a repeat gets the same id.
+IDENTITY = ["model_id", "artifact_sha256", "features_hash", "game_id"]
+IDENTITY += ["player_lookup", "mode"]
 
 
 @dataclass(frozen=True)
@@ -143,10 +144,8 @@ def _read(
 
 
 def _snapshot(slate: pd.DataFrame, features: FeatureSet) -> bytes:
-    buffer = io.BytesIO()
     keys = ["game_id", "player_lookup", "game_date", "feature_quality_score"]
-    slate[[*keys, *features.names]].to_parquet(buffer, index=False)
-    return buffer.getvalue()
+    return slate[[*keys, *features.names]].to_parquet(index=False)
 
 
 def _log(
@@ -159,42 +158,18 @@ def _log(
     values = slate[manifest.feature_names].astype(float).astype(object)
     vectors = values.where(values.notna(), None).to_dict("records")
     bounds = Levels(**manifest.levels).apply(points)
-    given: dict[str, Any] = {
-        "model_id": manifest.model_id,
-        "artifact_sha256": manifest.artifact_sha256,
-        "mode": mode,
-        "feature_version": manifest.feature_version,
-        "features_hash": snapshot,
-    }
-    log = pd.DataFrame(
-        {
-            "player_lookup": slate["player_lookup"],
-            "game_id": slate["game_id"],
-            "game_date": slate["game_date"].dt.strftime("%Y-%m-%d"),
-            "predicted_points": points,
-            **bounds,
-            "feature_quality_score": slate["feature_quality_score"].astype(float),
-            "has_availability_report": slate["has_availability_report"].astype(bool),
-            "features": [json.dumps(vector) for vector in vectors],
-        }
-    ).assign(**given)
-    log["prediction_id"] = [
-        prediction_id(manifest, snapshot, row.game_id, row.player_lookup, mode)
-        for row in log.itertuples()
-    ]
-    return log
-
-
-def prediction_id(
-    manifest: Manifest, snapshot: str, game_id: str, player_lookup: str, mode: str
-) -> str:
-    """The same for the same model, features, game, player and mode."""
-    parts = (
-        manifest.model_id,
-        manifest.artifact_sha256,
-        snapshot,
-        game_id,
-        player_lookup,
-        mode,
+    log = slate[["player_lookup", "game_id"]].assign(
+        game_date=slate["game_date"].dt.strftime("%Y-%m-%d"),
+        predicted_points=points,
+        **bounds,
+        feature_quality_score=slate["feature_quality_score"].astype(float),
+        has_availability_report=slate["has_availability_report"].astype(bool),
+        features=[json.dumps(vector) for vector in vectors],
+        model_id=manifest.model_id,
+        artifact_sha256=manifest.artifact_sha256,
+        mode=mode,
+        feature_version=manifest.feature_version,
+        features_hash=snapshot,
     )
-    return str(uuid5(NAMESPACE_OID, "|".join(parts)))
+    keys = log[IDENTITY].agg("|".join, axis=1)
+    return log.assign(prediction_id=[str(uuid5(NAMESPACE_OID, key)) for key in keys])

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import io
 import json
 import os
 import platform
 import subprocess
 from dataclasses import asdict, dataclass, field
 from datetime import date, datetime
+from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any, ClassVar
 from uuid import uuid4
@@ -88,9 +88,7 @@ def read_config(path: Path) -> Config:
         found = json.dumps(yaml.safe_load(path.read_text()), default=str)
         config = TypeAdapter(Config).validate_json(found)
     except FileNotFoundError:
-        raise UserError(
-            f"There is no configuration at {path}. Name one with --config."
-        ) from None
+        raise UserError(f"There is no configuration {path}; see --config.") from None
     except yaml.YAMLError as error:
         raise UserError(f"{path} is no YAML: {error}") from error
     except ValidationError as error:
@@ -130,6 +128,7 @@ def read_frame(warehouse: Warehouse, config: Config) -> pd.DataFrame:
     order. Points, minutes and features in the units of feature_catalog.
     """
     start = date.min if config.earlier_seasons else config.window.start
+    end = config.window.end or date.max
     frame = warehouse.read(
         f"select training_set.*, {', '.join(BASELINES)}, phases.season_phase"
         " from training_set"
@@ -143,12 +142,7 @@ def read_frame(warehouse: Warehouse, config: Config) -> pd.DataFrame:
         " and training_set.game_date between ? and ?"
         " order by training_set.game_date, training_set.game_id,"
         " training_set.player_lookup",
-        [
-            config.feature_version,
-            config.min_prior_games,
-            start,
-            config.window.end or date.max,
-        ],
+        [config.feature_version, config.min_prior_games, start, end],
     )
     if frame.empty:
         raise UserError(
@@ -202,20 +196,18 @@ class Split:
     extra: int = 0
 
     def __post_init__(self) -> None:
-        parts = {"train": self.train, "validation": self.validation, "test": self.test}
-        for name, part in parts.items():
+        for name, part in self.parts.items():
             if part.empty:
                 raise UserError(
                     f"The split leaves no {name} rows; widen the window or the share."
                 )
-        days = {name: part["game_date"] for name, part in parts.items()}
-        first, middle, last = days.values()
-        if not (first.max() < middle.min() and middle.max() < last.min()):
-            raise UserError(
-                "The split overlaps: train ends "
-                f"{first.max():%Y-%m-%d}, validation is {middle.min():%Y-%m-%d} to "
-                f"{middle.max():%Y-%m-%d}, test starts {last.min():%Y-%m-%d}."
-            )
+        days = [part["game_date"] for part in self.parts.values()]
+        if not all(one.max() < later.min() for one, later in pairwise(days)):
+            raise UserError(f"The split overlaps: {self.described()}")
+
+    @property
+    def parts(self) -> dict[str, pd.DataFrame]:
+        return {"train": self.train, "validation": self.validation, "test": self.test}
 
     def described(self) -> dict[str, Any]:
         """Rows and dates of each part."""
@@ -225,11 +217,7 @@ class Split:
                 "first_date": f"{part['game_date'].min():%Y-%m-%d}",
                 "last_date": f"{part['game_date'].max():%Y-%m-%d}",
             }
-            for name, part in (
-                ("train", self.train),
-                ("validation", self.validation),
-                ("test", self.test),
-            )
+            for name, part in self.parts.items()
         } | {"extra_training_rows": self.extra}
 
 
@@ -356,14 +344,13 @@ def train(
     catalog = read_features(warehouse, config.feature_version)
     features = FeatureSet(config.feature_version, tuple(catalog["feature_name"]))
     frame = read_frame(warehouse, config)
-    buffer = io.BytesIO()
-    frame.to_parquet(buffer, index=False)
+    content = frame.to_parquet(index=False)
     candidate = registry.Candidate(
         feature_version=features.version,
         algorithm=artefact.ALGORITHM,
         features_hash=features.hash,
         config=registry.canonical(config.as_json()),
-        training_frame_sha256=hashlib.sha256(buffer.getvalue()).hexdigest(),
+        training_frame_sha256=hashlib.sha256(content).hexdigest(),
         library_versions=registry.canonical(library_versions()),
     )
     if if_changed:
@@ -448,7 +435,7 @@ def train(
             dbt_invocation_id=str(build["dbt_invocation_id"]),
             git_commit=git_commit(),
         )
-        manifest = artefact.save(path, served, manifest, buffer.getvalue())
+        manifest = artefact.save(path, served, manifest, content)
         location = path.relative_to(home.models).as_posix()
         events = _events(manifest, candidate, location, frame, graded)
         spool.write(home.spool, events)
@@ -498,51 +485,39 @@ def _events(
     frame: pd.DataFrame,
     graded: pd.DataFrame,
 ) -> list[spool.Event]:
+    same = ["artifact_sha256", "parent_model_id", "git_commit", "dbt_invocation_id"]
+    details = {"evaluation": manifest.evaluation, "refit": manifest.refit}
     trained = registry.model_event(
         "trained",
         manifest.model_id,
         at=datetime.fromisoformat(manifest.created_at),
         **asdict(candidate),
+        **{name: getattr(manifest, name) for name in [*same, "as_of"]},
+        **{f"training_{k}": manifest.training[k] for k in ("start", "end", "rows")},
         num_features=len(manifest.feature_names),
         feature_list=manifest.feature_names,
         gcs_path=location,
-        artifact_sha256=manifest.artifact_sha256,
-        parent_model_id=manifest.parent_model_id,
-        training_start=manifest.training["start"],
-        training_end=manifest.training["end"],
-        training_rows=manifest.training["rows"],
-        git_commit=manifest.git_commit,
-        dbt_invocation_id=manifest.dbt_invocation_id,
-        as_of=manifest.as_of,
-        details=registry.canonical(
-            {"evaluation": manifest.evaluation, "refit": manifest.refit}
-        ),
+        details=registry.canonical(details),
     )
     importance = [
         {"feature_name": name, "gain_share": share, "importance_rank": rank}
         for rank, (name, share) in enumerate(manifest.importance.items(), start=1)
     ]
-    tested = pd.DataFrame(
-        {
-            "game_id": graded["game_id"],
-            "player_lookup": graded["player_lookup"],
-            "game_date": graded["game_date"].dt.strftime("%Y-%m-%d"),
-            "predicted_points": graded["model"],
-            "actual_points": graded["target_points"].astype("int64"),
-        }
+    tested = graded[["game_id", "player_lookup"]].assign(
+        game_date=graded["game_date"].dt.strftime("%Y-%m-%d"),
+        predicted_points=graded["model"],
+        actual_points=graded["target_points"].astype("int64"),
     )
+    baselines = evaluation.feature_baselines(frame, manifest.feature_names)
     rows = {
         "model_metrics": manifest.metrics,
-        "feature_baselines": evaluation.feature_baselines(
-            frame, manifest.feature_names
-        ),
+        "feature_baselines": baselines,
         "feature_importance": importance,
         "test_predictions": tested.to_dict("records"),
     }
+    of_model = {"model_id": manifest.model_id}
     return [trained] + [
-        spool.Event(
-            table, {"event_id": str(uuid4()), "model_id": manifest.model_id, **row}
-        )
+        spool.Event(table, {"event_id": str(uuid4()), **of_model, **row})
         for table, found in rows.items()
         for row in found
     ]
@@ -552,9 +527,7 @@ def library_versions() -> dict[str, str]:
     """Versions that a model's trees and scores depend on."""
     return {
         "python": ".".join(platform.python_version_tuple()[:2]),
-        "numpy": np.__version__,
-        "pandas": pd.__version__,
-        "xgboost": xgb.__version__,
+        **{library.__name__: library.__version__ for library in (np, pd, xgb)},
     }
 
 
