@@ -16,9 +16,10 @@ from click.testing import CliRunner
 
 import small_warehouse
 from nba_ml import artefact, prediction, registry, spool
-from nba_ml.artefact import FeatureSet
+from nba_ml.artefact import FeatureSet, Model
 from nba_ml.cli import cli
 from nba_ml.settings import Home, UserError
+from nba_ml.store import resolve
 from nba_ml.warehouse import DuckDB
 
 NAMES = tuple(small_warehouse.FEATURES)
@@ -27,6 +28,11 @@ FEATURES = FeatureSet("v1", NAMES)
 
 def model_file(home: Home) -> Path:
     return home.models / "staging/xgboost_v1.0.0.json"
+
+
+def load(home: Home, features: FeatureSet = FEATURES, sha256: str = "") -> Model:
+    place = resolve(home, "staging/xgboost_v1.0.0.json")
+    return artefact.load(*place, features, sha256 or None)
 
 
 def logged(home: Home) -> pd.DataFrame:
@@ -50,7 +56,7 @@ def test_next_slate_is_predicted_logged_and_published(trained_home: Home) -> Non
     assert slate.mode == "replay" and slate.model_id == "xgboost_v1.0.0"
     log = logged(trained_home)
     assert len(log) == len(slate.rows) == 60
-    model = artefact.load(model_file(trained_home), FEATURES)
+    model = load(trained_home)
     store = rows(trained_home)
     assert (log["predicted_points"].to_numpy() == model.predict(store)).all()
     assert (log["predicted_low"] <= log["predicted_points"]).all()
@@ -174,7 +180,7 @@ def test_command_prints_table_and_json(trained_home: Home) -> None:
 
 
 def test_missing_column_is_an_error_never_filled(trained_home: Home) -> None:
-    model = artefact.load(model_file(trained_home), FEATURES)
+    model = load(trained_home)
     frame = rows(trained_home)
     with pytest.raises(UserError, match="lack noise"):
         model.predict(frame.drop(columns="noise"))
@@ -191,7 +197,7 @@ def test_missing_column_is_an_error_never_filled(trained_home: Home) -> None:
 
 
 def test_features_are_taken_by_name(trained_home: Home) -> None:
-    model = artefact.load(model_file(trained_home), FEATURES)
+    model = load(trained_home)
     frame = rows(trained_home)
     shuffled = frame[frame.columns[::-1]]
     assert (model.predict(shuffled) == model.predict(frame)).all()
@@ -239,11 +245,11 @@ def swapped_with_manifest(home: Home) -> None:
         (None, FeatureSet("v1", NAMES[:-1]), "catalogue lacks noise"),
         (None, FeatureSet("v1", (*NAMES, "rest")), "catalogue adds rest"),
         (None, FeatureSet("v1", NAMES[::-1]), "order differs, first at points_avg"),
-        (remove_manifest, FEATURES, "has no manifest"),
+        (remove_manifest, FEATURES, "There is no .*xgboost_v1.0.0.meta.json"),
         (unfinished_manifest, FEATURES, "is no manifest"),
         (other_xgboost, FEATURES, "XGBoost 1.7.6, here is " + xgb.__version__),
         (other_file, FEATURES, "its manifest says"),
-        (no_file, FEATURES, "its manifest says"),
+        (no_file, FEATURES, "There is no .*xgboost_v1.0.0.json"),
         (swapped_with_manifest, FEATURES, "its registry says"),
     ],
 )
@@ -254,11 +260,11 @@ def test_loading_refuses_what_does_not_fit(
     message: str,
 ) -> None:
     sha256 = registry.choose(trained_home, None)["artifact_sha256"]
-    artefact.load(model_file(trained_home), FEATURES, sha256)
+    load(trained_home, sha256=sha256)
     if change:
         change(trained_home)
     with pytest.raises(UserError, match=message):
-        artefact.load(model_file(trained_home), features, sha256)
+        load(trained_home, features, sha256)
     if change:
         with pytest.raises(UserError, match=message):
             prediction.predict(trained_home)
@@ -273,7 +279,7 @@ def test_manifest_of_another_model_is_refused(trained_home: Home) -> None:
     path.write_bytes(content)
     edit_manifest(trained_home, artifact_sha256=hashlib.sha256(content).hexdigest())
     with pytest.raises(UserError, match="name different features"):
-        artefact.load(path, FEATURES)
+        load(trained_home)
 
 
 def test_orphans_are_reported(trained_home: Home) -> None:

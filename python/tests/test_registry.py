@@ -15,13 +15,14 @@ from nba_ml.cli import cli
 from nba_ml.registry import Candidate, Registered
 from nba_ml.settings import Home, UserError
 from nba_ml.spool import Event
+from nba_ml.store import Folder
 
 SAME = Candidate("v1", "xgboost", "hash", "{}", "frame", '{"xgboost":"3.2.0"}')
 
 
 def model(text: str, candidate: Candidate = SAME) -> Registered:
     version = Version.parse(text)
-    return Registered(version.model_id, version, candidate)
+    return Registered(version.model_id, version, candidate, "")
 
 
 @pytest.mark.parametrize(
@@ -62,7 +63,7 @@ def test_next_version(
 def test_versions_of_files_and_reservations_are_never_reused(tmp_path: Path) -> None:
     (tmp_path / "archive").mkdir()
     (tmp_path / "archive/xgboost_v1.7.0.meta.json").touch()
-    taken = artefact.taken(tmp_path)
+    taken = artefact.taken(Folder(tmp_path))
     changed = replace(SAME, config="other")
     found = registry.next_version([model("1.0.0")], changed, taken)
     assert str(found) == "1.8.0"
@@ -73,34 +74,32 @@ def test_reservation_is_exclusive_and_cleans_up(tmp_path: Path) -> None:
     def choose(taken: set[Version]) -> Version:
         return Version(1, len(taken), 0)
 
-    with artefact.reserve(tmp_path, set, choose) as (first, path):
-        assert path.exists()
-        with artefact.reserve(tmp_path, set, choose) as (second, _):
+    store, other = Folder(tmp_path), Folder(tmp_path)
+    with artefact.reserve(store, set, choose) as (first, name, generation):
+        assert store.read(name)[1] == generation
+        with artefact.reserve(other, set, choose) as (second, _, _):
             assert (str(first), str(second)) == ("1.0.0", "1.1.0")
-            assert artefact.sweep(tmp_path, set) == [], "living trainers are left alone"
-        again = artefact.reserve(tmp_path, set, lambda _: first)
-        with pytest.raises(FileExistsError), again:
-            pass
+            artefact.sweep(other, set)
+            assert len(artefact.reservations(other)) == 2, "the living are left alone"
     (tmp_path / "staging/xgboost_v1.2.0.lock").touch()
     (tmp_path / "staging/xgboost_v1.2.0.json").touch()
     (tmp_path / "staging/.xgboost_v1.2.0.json.ab.tmp").touch()
     (tmp_path / "staging/xgboost_v1.3.0.lock").touch()
     (tmp_path / "staging/xgboost_v1.3.0.json").touch()
-    swept = artefact.sweep(tmp_path, lambda: {"xgboost_v1.3.0"})
-    assert swept == ["xgboost_v1.2.0"]
+    artefact.sweep(store, lambda: {"xgboost_v1.3.0"})
     left = {path.name for path in (tmp_path / "staging").iterdir()}
     assert left == {f"xgboost_v1.{i}.0.json" for i in (0, 1, 3)}
-    failing = artefact.reserve(tmp_path, set, lambda _: Version(2, 0, 0))
+    failing = artefact.reserve(store, set, lambda _: Version(2, 0, 0))
     with pytest.raises(ZeroDivisionError), failing:
         raise ZeroDivisionError
-    assert Version(2, 0, 0) not in artefact.taken(tmp_path)
+    assert Version(2, 0, 0) not in artefact.taken(store)
 
 
 def test_registered_models_are_those_of_warehouse_and_spool(trained_home: Home) -> None:
     unsynced = registry.model_event(
         "trained",
         "xgboost_v1.10.0",
-        **dict.fromkeys(Candidate.__dataclass_fields__, "x"),
+        **dict.fromkeys([*Candidate.__dataclass_fields__, "gcs_path"], "x"),
     )
     spool.write(trained_home.spool, [unsynced])
     found = [known.model_id for known in registry.registered(trained_home)]

@@ -22,10 +22,15 @@ from nba_ml import artefact, evaluation, registry, settings, spool, training
 from nba_ml.cli import cli
 from nba_ml.evaluation import Levels
 from nba_ml.settings import Home, UserError
+from nba_ml.store import Store, resolve
 from nba_ml.training import Split, Trained
 from nba_ml.warehouse import DuckDB
 
 CONFIG = settings.PROJECT / "python/config/training.yml"
+
+
+def place_of(home: Home) -> tuple[Store, str]:
+    return resolve(home, "staging/xgboost_v1.0.0.json")
 
 
 def frame_of(home: Home) -> pd.DataFrame:
@@ -329,7 +334,7 @@ def test_result_and_registry_agree(trained: tuple[Home, Trained]) -> None:
     assert row["test_mae"] == pytest.approx(mae["value"])
     assert row["status"] == "training" and row["skill"] > 0
     assert mae["low"] < mae["value"] < mae["high"]
-    manifest = artefact.read_manifest(Path(str(done.path)))
+    manifest = artefact.read_manifest(*place_of(home))
     assert manifest.training["rows"] == len(frame_of(home))
     assert manifest.feature_names == list(small_warehouse.FEATURES)
     assert manifest.refit["agreement_rows"] == "the slate of 2024-03-30"
@@ -351,8 +356,8 @@ def test_saved_and_loaded_predictions_are_bit_identical(
     features = artefact.FeatureSet("v1", tuple(small_warehouse.FEATURES))
     trees = done.manifest.refit["trees"]
     fresh = training.refit(config, features, frame, trees)
-    model = artefact.load(Path(str(done.path)), features)
-    expected = training._predict(fresh, features, frame)
+    model = artefact.load(*place_of(home), features)
+    expected = artefact.predict(fresh, features.names, frame)
     assert (model.predict(frame) == expected).all()
 
 
@@ -385,8 +390,8 @@ def test_too_good_is_called_a_leak(home: Home, monkeypatch: pytest.MonkeyPatch) 
     assert result.exit_code == 0
     assert "WARNING" in result.stderr and "suspect a leak" in result.stderr
     assert "pregame_minutes_15_plus" in result.stdout
-    path = home.models / "staging/xgboost_v1.0.0.json"
-    assert "leak" in artefact.read_manifest(path).evaluation["leak_suspicion"]
+    manifest = artefact.read_manifest(*place_of(home))
+    assert "leak" in manifest.evaluation["leak_suspicion"]
     details = DuckDB(home.warehouse).read("select details from model_events")
     assert "suspect a leak" in details["details"].iloc[0]
 
@@ -419,14 +424,15 @@ def test_without_a_slate_the_last_test_date_is_compared(home: Home) -> None:
 DRIVER = """
 import os, sys, threading, time
 import small_warehouse
-from nba_ml import artefact, files, settings, spool, training
+from nba_ml import artefact, files, settings, spool, store, training
 moment = sys.argv[1]
 def die(*_, **__):
     os.kill(os.getpid(), 9)
 if moment == "fit":
     training.fit = die
 elif moment == "meet":
-    fit, reserved = training.fit, lambda: artefact.reservations(settings.home().models)
+    models = store.open_store(settings.home())
+    fit, reserved = training.fit, lambda: artefact.reservations(models)
     def meet(*a):
         while len(reserved()) < 2:
             time.sleep(0.01)
@@ -465,9 +471,9 @@ def trainer(home: Home, moment: str = "never") -> subprocess.Popen[str]:
     ("moment", "survives"),
     [
         ("fit", False),
-        ("file2", False),  # model there, manifest not
+        ("file4", False),  # model there, manifest not
         ("saved", False),  # manifest there, not registered
-        ("file3", False),  # registration on its way into the spool
+        ("file5", False),  # registration on its way into the spool
         ("registered", True),
     ],
 )
@@ -483,9 +489,8 @@ def test_killed_trainer_registers_all_or_nothing(
     facts = registry.status(home)
     assert facts["orphans"] == []
     for model in facts["models"]:
-        path = home.models / model["gcs_path"]
         features = artefact.FeatureSet("v1", tuple(small_warehouse.FEATURES))
-        artefact.load(path, features)
+        artefact.load(*resolve(home, model["gcs_path"]), features)
     names = {path.name for path in (home.models / "staging").iterdir()}
     assert len(names) == 3 * len(facts["models"]), names
 

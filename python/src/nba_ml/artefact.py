@@ -2,26 +2,24 @@
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import json
-import os
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, fields, replace
-from pathlib import Path
+from pathlib import PurePosixPath
 from typing import Any, NamedTuple
+from uuid import uuid4
 
 import numpy as np
 import pandas as pd
 import xgboost as xgb
 
-from nba_ml.files import locked, write_atomically
 from nba_ml.settings import UserError
+from nba_ml.store import Missing, Store, Taken
 
 ALGORITHM = "xgboost"
-FOLDERS = ("staging", "production", "archive")
 
 
 class Version(NamedTuple):
@@ -53,9 +51,8 @@ class FeatureSet:
     @property
     def hash(self) -> str:
         """sha256 of the version and the names in their order."""
-        return hashlib.sha256(
-            "\n".join((self.version, *self.names)).encode()
-        ).hexdigest()
+        text = "\n".join((self.version, *self.names))
+        return hashlib.sha256(text.encode()).hexdigest()
 
 
 @dataclass(frozen=True)
@@ -93,17 +90,20 @@ class Model:
     manifest: Manifest
 
     def predict(self, frame: pd.DataFrame) -> np.ndarray:
-        """Points for each row of `frame`, float64, in its order.
+        """Points for each row of `frame`, as `predict` gives them."""
+        return predict(self.booster, self.manifest.feature_names, frame)
 
-        Features are taken by name; NaN is a missing value. Raises UserError
-        for an absent or non-numeric column or an infinite value: nothing is
-        ever filled in.
-        """
-        matrix = xgb.DMatrix(
-            feature_matrix(frame, self.manifest.feature_names),
-            feature_names=self.manifest.feature_names,
-        )
-        return self.booster.predict(matrix).astype(float)
+
+def predict(
+    booster: xgb.Booster, names: Sequence[str], frame: pd.DataFrame
+) -> np.ndarray:
+    """Points for each row of `frame`, float64, in its order.
+
+    Features `names` are taken by name; NaN is a missing value. Raises UserError
+    for an absent or non-numeric column or an infinite value: nothing is filled in.
+    """
+    matrix = xgb.DMatrix(feature_matrix(frame, names), feature_names=list(names))
+    return booster.predict(matrix).astype(float)
 
 
 def feature_matrix(frame: pd.DataFrame, names: Sequence[str]) -> np.ndarray:
@@ -129,140 +129,132 @@ def feature_matrix(frame: pd.DataFrame, names: Sequence[str]) -> np.ndarray:
 
 @contextmanager
 def reserve(
-    store: Path,
+    store: Store,
     registered: Callable[[], set[str]],
     choose: Callable[[set[Version]], Version],
-) -> Iterator[tuple[Version, Path]]:
-    """Hold a version while its model is trained: yields version and file path.
+) -> Iterator[tuple[Version, str, int]]:
+    """Hold a version while its model is trained: yields it, file name, generation.
 
-    The artefact name is created exclusively, and a lock file beside it is held
-    until the model is registered, so two trainers never share a version. A
-    reservation whose process died is swept by the next one; `registered` gives
-    the ids of registered models, which are never swept.
+    A lock, kept until the model is registered, and the artefact name are created
+    exclusively, so two trainers never share a version. A reservation whose trainer
+    died is swept by the next one; `registered` gives the ids of registered models,
+    which are never swept.
     """
-    with locked(store / ".lock"):
-        sweep(store, registered)
+    sweep(store, registered)
+    while True:
         version = choose(taken(store))
-        path = store / FOLDERS[0] / f"{version.model_id}.json"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        lock = path.with_suffix(".lock").open("x")
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY))
-    try:
-        yield version, path
-        path.with_suffix(".lock").unlink()
-    except BaseException:
-        lock.close()
-        with suppress(UserError), locked(store / ".lock"):
-            sweep(store, registered)
-        raise
-    finally:
-        lock.close()
-
-
-def sweep(store: Path, registered: Callable[[], set[str]]) -> list[str]:
-    """Remove what trainers left that died before registering; return model ids."""
-    swept = []
-    for path in reservations(store):
-        try:
-            lock = path.open()
-        except FileNotFoundError:  # registered just now
-            continue
-        with lock:
+        name, lock = (f"staging/{version.model_id}.{end}" for end in ("json", "lock"))
+        with suppress(Taken):  # another trainer was faster: choose again
+            held = store.lock(lock)
             try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:  # its trainer is alive
-                continue
-            if path.stem not in registered():
-                for left in path.parent.glob(f"*{path.stem}.*"):
-                    if left != path:
-                        left.unlink()
-                swept.append(path.stem)
-            path.unlink(missing_ok=True)
-    return swept
+                generation = store.write(name, uuid4().bytes)
+                break
+            except BaseException:
+                store.delete(lock)
+                raise
+    try:
+        yield version, name, generation
+    except BaseException:
+        with suppress(UserError):
+            _end(store, lock, held, registered())
+        raise
+    with suppress(UserError):  # registered all the same; a later sweep deletes it
+        store.delete(lock)
 
 
-def reservations(store: Path) -> list[Path]:
-    """Lock files of versions that are being trained, or whose trainer died."""
-    return sorted((store / FOLDERS[0]).glob("*.lock"))
+def sweep(store: Store, registered: Callable[[], set[str]]) -> None:
+    """Remove what trainers left that died before registering their models."""
+    for lock in reservations(store):
+        if held := store.abandoned(lock):
+            _end(store, lock, held, registered())
 
 
-def find(store: Path, model_id: str) -> Path | None:
-    """The model file of `model_id`, whichever folder it is in."""
-    paths = (store / folder / f"{model_id}.json" for folder in FOLDERS)
-    return next((path for path in paths if path.exists()), None)
+def _end(store: Store, lock: str, held: int, registered: set[str]) -> None:
+    with suppress(Taken, Missing):  # swept by another, or registered, just now
+        store.lock(lock, held)
+        model_id = PurePosixPath(lock).stem
+        for name in store.names() if model_id not in registered else []:
+            if f"{model_id}." in name and name != lock:
+                store.delete(name)
+        store.delete(lock)
 
 
-def taken(store: Path) -> set[Version]:
+def reservations(store: Store) -> list[str]:
+    """Locks of models that are being trained, or whose trainer died."""
+    return [name for name in store.names() if name.endswith(".lock")]
+
+
+def taken(store: Store) -> set[Version]:
     """Versions that any file in the store carries."""
-    pattern = re.compile(rf"{ALGORITHM}_v(\d+\.\d+\.\d+)\.")
-    names = (path.name for folder in FOLDERS for path in (store / folder).glob("*"))
-    return {Version.parse(match[1]) for name in names if (match := pattern.match(name))}
+    pattern = re.compile(rf"\w+/{ALGORITHM}_v(\d+\.\d+\.\d+)\.")
+    matches = map(pattern.match, store.names())
+    return {Version.parse(match[1]) for match in matches if match}
 
 
 def save(
-    path: Path, booster: xgb.Booster, manifest: Manifest, frame: bytes
+    store: Store,
+    name: str,
+    generation: int,
+    booster: xgb.Booster,
+    manifest: Manifest,
+    frame: bytes,
 ) -> Manifest:
-    """Write model, training frame (Parquet bytes) and manifest; manifest last."""
+    """Write model, training frame (Parquet bytes) and manifest; manifest last.
+
+    Raises Taken, with nothing written, when the reserved `generation` is gone.
+    """
     content = bytes(booster.save_raw("json"))
     manifest = replace(manifest, artifact_sha256=hashlib.sha256(content).hexdigest())
-    write_atomically(path.with_suffix(".frame.parquet"), frame)
-    write_atomically(path, content)
     text = json.dumps(asdict(manifest), indent=2, allow_nan=False)
-    write_atomically(_manifest_path(path), text.encode())
+    store.write(name, content, generation)
+    store.write(name.replace(".json", ".frame.parquet"), frame)
+    store.write(name.replace(".json", ".meta.json"), text.encode())
     return manifest
 
 
-def load(path: Path, features: FeatureSet, sha256: str | None = None) -> Model:
+def load(
+    store: Store, name: str, features: FeatureSet, sha256: str | None = None
+) -> Model:
     """Read a model for rows of `features`, or say in a sentence why not.
 
     `sha256` is what the registry recorded; the manifest's own is always
     compared. Raises UserError.
     """
-    manifest = read_manifest(path)
+    manifest, uri = read_manifest(store, name), store.uri(name)
     if manifest.features_hash != features.hash:
-        raise UserError(
-            f"{path.name} does not fit the store: {_misfit(manifest, features)}"
-        )
+        raise UserError(f"{uri} does not fit the store: {_misfit(manifest, features)}")
     trained_with = manifest.library_versions.get("xgboost", "unknown")
     if trained_with.split(".")[0] != xgb.__version__.split(".")[0]:
         raise UserError(
-            f"{path.name} was trained with XGBoost {trained_with}, here is "
+            f"{uri} was trained with XGBoost {trained_with}, here is "
             f"{xgb.__version__}: predictions would differ silently. "
             "Install its version or train anew."
         )
-    content = path.read_bytes() if path.exists() else b""
+    content, _ = store.read(name)
     found = hashlib.sha256(content).hexdigest()
-    for where, expected in (
-        ("manifest", manifest.artifact_sha256),
-        ("registry", sha256),
-    ):
-        if expected and found != expected:
+    known = {"manifest": manifest.artifact_sha256, "registry": sha256 or found}
+    for where, expected in known.items():
+        if found != expected:
             raise UserError(
-                f"{path} has sha256 {found[:12]}, its {where} says {expected[:12]}: "
+                f"{uri} has sha256 {found[:12]}, its {where} says {expected[:12]}: "
                 "it is not the file that was trained. Restore it or train anew."
             )
     booster = xgb.Booster()
     booster.load_model(bytearray(content))
     if booster.feature_names != manifest.feature_names:
-        raise UserError(f"{path.name} and its manifest name different features.")
+        raise UserError(f"{uri} and its manifest name different features.")
     return Model(booster, manifest)
 
 
-def read_manifest(path: Path) -> Manifest:
-    """The manifest beside the model file `path`. Raises UserError."""
-    source = _manifest_path(path)
-    if not source.exists():
-        raise UserError(f"{path} has no manifest {source.name} beside it; train anew.")
+def read_manifest(store: Store, name: str) -> Manifest:
+    """The manifest beside the model file `name`. Raises UserError."""
+    name = name.replace(".json", ".meta.json")
+    content, _ = store.read(name)
     try:
-        found: Mapping[str, Any] = json.loads(source.read_text())
+        found: Mapping[str, Any] = json.loads(content)
         return Manifest(**{field.name: found[field.name] for field in fields(Manifest)})
     except (ValueError, KeyError, TypeError) as error:
-        raise UserError(f"{source} is no manifest ({error!r}); train anew.") from error
-
-
-def _manifest_path(path: Path) -> Path:
-    return path.with_suffix(".meta.json")
+        raise UserError(f"{store.uri(name)} is no manifest: {error!r}") from error
 
 
 def _misfit(manifest: Manifest, features: FeatureSet) -> str:

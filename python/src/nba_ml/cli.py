@@ -229,6 +229,7 @@ def status(home: Home, compare: tuple[str, str] | None, json_: bool) -> None:
         nba-ml status --compare xgboost_v1.1.0 xgboost_v1.0.0
     """
     from nba_ml import artefact, registry
+    from nba_ml.store import resolve
 
     if compare:
         pairs = registry.compare(home, *compare)
@@ -243,9 +244,9 @@ def status(home: Home, compare: tuple[str, str] | None, json_: bool) -> None:
     shown = ["model_id", "status", "trained_at", "test_mae", "baseline_mae", "skill"]
     _print_table(shown, [[_text(m[name]) for name in shown] for m in facts["models"]])
     if facts["models"]:
-        leading = registry.choose(home, None)["model_id"]
-        if path := artefact.find(home.models, leading):
-            _print_evaluation(artefact.read_manifest(path))
+        store, name = resolve(home, registry.choose(home, None)["gcs_path"])
+        if name in store.names():
+            _print_evaluation(artefact.read_manifest(store, name))
     data, backlog = facts["data"] or {}, facts["spool"]["files"]
     live = facts["live_model_id"] or "no model, none was deployed"
     lines = {
@@ -253,7 +254,7 @@ def status(home: Home, compare: tuple[str, str] | None, json_: bool) -> None:
         "Data": ", ".join(f"{k} {_text(v)}" for k, v in data.items()),
         "Spool": f"{backlog} files wait" + (", run nba-ml sync" if backlog else ""),
         "Warehouse": facts["warehouse"],
-        "Models": home.models,
+        "Models": home.model_store or home.models,
     }
     docs = home.root / "docs"
     if docs.exists():

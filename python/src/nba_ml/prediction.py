@@ -17,6 +17,7 @@ from nba_ml.artefact import FeatureSet, Manifest
 from nba_ml.evaluation import Levels
 from nba_ml.files import write_atomically
 from nba_ml.settings import Home, UserError
+from nba_ml.store import resolve
 from nba_ml.warehouse import Warehouse, connect
 
 LIVE = timedelta(hours=24)
@@ -60,8 +61,8 @@ def predict(
     version, status = str(chosen["feature_version"]), chosen["status"]
     catalog = training.read_features(warehouse, version)
     features = FeatureSet(version, tuple(catalog["feature_name"]))
-    path = home.models / chosen["gcs_path"]
-    model = artefact.load(path, features, chosen["artifact_sha256"])
+    store, name = resolve(home, chosen["gcs_path"])
+    model = artefact.load(store, name, features, chosen["artifact_sha256"])
     [build] = warehouse.read("select * from build_info").to_dict("records")
     now = datetime.now(UTC).replace(tzinfo=None)
     if mode is None:

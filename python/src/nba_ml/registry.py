@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import PurePosixPath
 from typing import Any
 from uuid import uuid4
 
@@ -16,6 +17,7 @@ import pandas as pd
 from nba_ml import artefact, settings, spool
 from nba_ml.artefact import Version
 from nba_ml.settings import Home, UserError
+from nba_ml.store import open_store, resolve
 from nba_ml.warehouse import connect
 
 BUMPS = ("patch", "minor", "major")
@@ -53,6 +55,7 @@ class Registered:
     model_id: str
     version: Version
     candidate: Candidate
+    location: str
 
 
 def canonical(value: Any) -> str:
@@ -72,7 +75,7 @@ def registered(home: Home) -> list[Registered]:
         if row["event_type"] == "trained"
     ]
     synced = connect(home).read(
-        f"select model_id, model_version, {', '.join(names)}"
+        f"select model_id, model_version, gcs_path, {', '.join(names)}"
         " from model_events where event_type = 'trained'"
     )
     found = {
@@ -80,6 +83,7 @@ def registered(home: Home) -> list[Registered]:
             row["model_id"],
             Version.parse(row["model_version"]),
             Candidate(**{name: row[name] for name in names}),
+            row["gcs_path"],
         )
         for row in [*unsynced, *synced.to_dict("records")]
     }
@@ -218,15 +222,18 @@ def compare(home: Home, model_id: str, other_model_id: str) -> list[dict[str, An
 def _orphans(home: Home, models: pd.DataFrame) -> Iterator[str]:
     unsynced = {row["model_id"] for row in spool.rows(home.spool, "model_events")}
     known = set(models["model_id"]) | unsynced
-    for lock in artefact.reservations(home.models):
+    store = open_store(home)
+    for lock in map(PurePosixPath, artefact.reservations(store)):
         yield f"{lock.stem}: reserved; in training, or swept by the next nba-ml train"
         known.add(lock.stem)
-    for version in sorted(artefact.taken(home.models)):
+    for version in sorted(artefact.taken(store)):
         if version.model_id not in known:
             yield f"{version.model_id}: has files but is not registered"
-    for model_id, path in models[["model_id", "gcs_path"]].itertuples(index=False):
-        if "://" not in path and not (home.models / path).exists():
-            yield f"{model_id}: registered, but {home.models / path} is missing"
+    stored = set(map(store.uri, store.names()))
+    for model_id, location in models[["model_id", "gcs_path"]].itertuples(index=False):
+        place, name = resolve(home, location)
+        if place.uri(name) not in stored and name not in place.names():
+            yield f"{model_id}: registered, but {place.uri(name)} is missing"
 
 
 def _plain(frame: pd.DataFrame) -> list[dict[str, Any]]:

@@ -28,11 +28,13 @@ class Home:
     """The folder that holds all state (`NBA_ML_HOME`, default `data/`).
 
     `target` names the output of profiles.yml whose warehouse is meant; None is
-    the DuckDB file in `root`.
+    the DuckDB file in `root`. `model_store` is where new models go; None is
+    `models/` in `root`.
     """
 
     root: Path
     target: str | None = None
+    model_store: str | None = None
 
     @cached_property
     def profile(self) -> dict[str, Any]:
@@ -66,7 +68,8 @@ def home(target: str | None = None) -> Home:
     The target is `target`, else `NBA_ML_TARGET`, else DuckDB.
     """
     root = Path(os.environ.get("NBA_ML_HOME") or "data").resolve()
-    return Home(root, target or os.environ.get("NBA_ML_TARGET") or None)
+    target = target or os.environ.get("NBA_ML_TARGET")
+    return Home(root, target, os.environ.get("NBA_ML_MODEL_STORE"))
 
 
 def read_profile(target: str) -> dict[str, Any]:

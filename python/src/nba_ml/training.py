@@ -25,9 +25,10 @@ from rich.progress import Progress, TaskID
 from typing_extensions import TypedDict
 
 from nba_ml import artefact, evaluation, registry, settings, spool
-from nba_ml.artefact import FeatureSet, Manifest, feature_matrix
+from nba_ml.artefact import FeatureSet, Manifest, feature_matrix, predict
 from nba_ml.evaluation import BASELINES, Levels
 from nba_ml.settings import Home, UserError
+from nba_ml.store import open_store, resolve
 from nba_ml.warehouse import Warehouse, connect
 
 AGREEMENT = 1.5  # points, between the evaluated and the refitted model
@@ -355,31 +356,32 @@ def train(
     )
     if if_changed:
         for model in registry.registered(home):
-            path = artefact.find(home.models, model.model_id)
-            if model.candidate == candidate and path:
-                found = artefact.read_manifest(path)
-                return Trained(model.model_id, found, str(path), is_new=False)
+            store, name = resolve(home, model.location)
+            if model.candidate == candidate and name in store.names():
+                found = artefact.read_manifest(store, name)
+                return Trained(model.model_id, found, store.uri(name), is_new=False)
     check_frame(frame, catalog)
     parts = split(frame, config)
     slate, slate_name = _slate(warehouse, config, parts.test)
     [build] = warehouse.read("select * from build_info").to_dict("records")
     parents: list[registry.Registered] = []
 
-    def registered_ids() -> set[str]:
-        return {model.model_id for model in registry.registered(home)}
-
     def choose(taken: set[artefact.Version]) -> artefact.Version:
         parents[:] = registry.registered(home)
         return registry.next_version(parents, candidate, taken, bump, force)
 
-    with artefact.reserve(home.models, registered_ids, choose) as (version, path):
+    def ids() -> set[str]:
+        return {model.model_id for model in registry.registered(home)}
+
+    store = open_store(home)
+    with artefact.reserve(store, ids, choose) as (version, name, generation):
         fitted = fit(config, features, parts.train, parts.validation)
         trees = fitted.num_boosted_rounds()
         levels = Levels.measure(
-            _predict(fitted, features, parts.validation),
+            predict(fitted, features.names, parts.validation),
             parts.validation["target_points"].to_numpy(float),
         )
-        rows = parts.test.assign(model=_predict(fitted, features, parts.test))
+        rows = parts.test.assign(model=predict(fitted, features.names, parts.test))
         graded = rows.dropna(subset=list(BASELINES))
         if graded.empty:
             raise UserError(
@@ -388,10 +390,8 @@ def train(
             )
         found = evaluation.metrics(graded, levels, config.seed)
         served = refit(config, features, frame, trees)
-        difference = _predict(fitted, features, slate) - _predict(
-            served, features, slate
-        )
-        agreement = float(np.abs(difference).mean())
+        before, after = (predict(b, features.names, slate) for b in (fitted, served))
+        agreement = float(np.abs(before - after).mean())
         if agreement > AGREEMENT:
             raise UserError(
                 f"The refitted model differs from the evaluated one by {agreement:.2f} "
@@ -435,22 +435,14 @@ def train(
             dbt_invocation_id=str(build["dbt_invocation_id"]),
             git_commit=git_commit(),
         )
-        manifest = artefact.save(path, served, manifest, content)
-        location = path.relative_to(home.models).as_posix()
+        manifest = artefact.save(store, name, generation, served, manifest, content)
+        location = store.uri(name).removeprefix(f"{home.models}/")
         events = _events(manifest, candidate, location, frame, graded)
         spool.write(home.spool, events)
     is_synced, notes = spool.try_sync(home)
     return Trained(
-        manifest.model_id, manifest, str(path), is_synced=is_synced, notes=notes
+        manifest.model_id, manifest, store.uri(name), is_synced=is_synced, notes=notes
     )
-
-
-def _predict(
-    booster: xgb.Booster, features: FeatureSet, frame: pd.DataFrame
-) -> np.ndarray:
-    matrix = feature_matrix(frame, features.names)
-    names = list(features.names)
-    return booster.predict(xgb.DMatrix(matrix, feature_names=names)).astype(float)
 
 
 def _slate(
