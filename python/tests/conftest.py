@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-import nba_simulator as simulator
 import small_warehouse
 from nba_ml import training
 from nba_ml.settings import Home
+from nba_simulator import league as simulator
 
 if TYPE_CHECKING:
     from bigquery_analysis import Analysis

@@ -15,20 +15,20 @@ import pandas as pd
 import pytest
 from click.testing import CliRunner, Result
 
-import nba_simulator
 import small_warehouse
 from bigquery_emulator import TARGET, emulator
 from engines import Engines, differences
 from nba_ml import artefact, bigquery, contracts, prediction, spool, training
 from nba_ml.cli import cli
 from nba_ml.settings import Home, UserError
+from nba_simulator import league
 
 
 @pytest.fixture(scope="module")
 def engines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engines]:
     """One simulated season on both engines, the whole project built and tested."""
     home = Home(tmp_path_factory.mktemp("engines"))
-    nba_simulator.simulate(home.raw, seasons=1)
+    league.simulate(home.raw, seasons=1)
     as_of = (home.raw / "as_of").read_text().strip()
     with (
         emulator(tmp_path_factory.mktemp("emulator")) as running,

@@ -8,9 +8,9 @@ from pathlib import Path
 import duckdb
 import pytest
 
-import nba_simulator as simulator
 from nba_ml import contracts, sources
 from nba_ml.settings import Home, UserError
+from nba_simulator import league as simulator
 
 FILES = [
     "game_schedule.parquet",

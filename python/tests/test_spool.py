@@ -215,5 +215,5 @@ def test_types_do_not_depend_on_nulls(tmp_path: Path) -> None:
     for where in ("i is null", "i is not null", "true"):
         found = DuckDB(path).read(f"select * from t where {where}")
         kinds = [str(found[name].dtype) for name in found]
-        expected = ["Int64", "float64", "boolean", "datetime64[us]", "str", "float64"]
+        expected = ["Int64", "float64", "boolean", "datetime64[us]", "str", "Int64"]
         assert kinds == expected

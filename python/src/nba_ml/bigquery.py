@@ -6,6 +6,7 @@ import concurrent.futures
 import json
 import os
 import re
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,13 +20,7 @@ import pyarrow.parquet
 import requests
 
 from nba_ml.settings import UserError
-from nba_ml.warehouse import (
-    Rows,
-    WarehouseMissing,
-    WarehouseUnavailable,
-    new_rows,
-    typed,
-)
+from nba_ml.warehouse import Rows, WarehouseUnavailable, new_rows, typed
 
 try:
     from google.api_core import exceptions
@@ -88,9 +83,13 @@ class BigQuery:
         """The result of `sql` in BigQuery's own types, by the Storage API."""
         rows = self._query(sql, [_scalar(value) for value in parameters])
         with self._explained():
-            return rows.to_arrow(
-                bqstorage_client=self._storage, create_bqstorage_client=False
-            )
+            try:
+                return rows.to_arrow(
+                    bqstorage_client=self._storage,
+                    create_bqstorage_client="api_endpoint" not in self.profile,
+                )
+            except exceptions.Forbidden:  # the role for it is missing
+                return rows.to_arrow(create_bqstorage_client=False)
 
     def append(self, batch: Mapping[str, Rows]) -> dict[str, int]:
         counts: dict[str, int] = {}
@@ -174,7 +173,7 @@ class BigQuery:
                 table,
                 job_config=config,
                 # pauses double from one second; together about the patience
-                num_retries=int(self._patience).bit_length() - 1,
+                num_retries=int(self._retry.timeout).bit_length() - 1,
             )
             job.result(
                 self._retry, timeout=self.profile["job_execution_timeout_seconds"]
@@ -182,15 +181,13 @@ class BigQuery:
 
     @cached_property
     def _storage(self) -> Any:
-        """The Storage API's client; the emulator has it on another port, or not."""
-        if not self.profile.get("api_endpoint"):
-            return bigquery_storage.BigQueryReadClient()
-        if not (port := os.environ.get("NBA_ML_BIGQUERY_STORAGE_ENDPOINT")):
+        """The emulator's Storage API; BigQuery's own is found by the client."""
+        if not (place := os.environ.get("NBA_ML_BIGQUERY_STORAGE_ENDPOINT")):
             return None
         import grpc
         from google.cloud.bigquery_storage_v1.services.big_query_read import transports
 
-        channel = grpc.insecure_channel(port)
+        channel = grpc.insecure_channel(place)
         return bigquery_storage.BigQueryReadClient(
             transport=transports.BigQueryReadGrpcTransport(channel=channel)
         )
@@ -206,23 +203,16 @@ class BigQuery:
                 return []
 
     @property
-    def _patience(self) -> float:
-        return float(self.profile["job_retry_deadline_seconds"])
-
-    @property
     def _retry(self) -> Any:
-        return bigquery.DEFAULT_RETRY.with_timeout(self._patience)
+        seconds = self.profile["job_retry_deadline_seconds"]
+        return bigquery.DEFAULT_RETRY.with_timeout(seconds)
 
     def _query(self, sql: str, parameters: Sequence[Any]) -> Any:
         config = bigquery.QueryJobConfig(query_parameters=parameters)
         with self._explained():
-            ask = partial(
-                self.client.query_and_wait,
-                sql,
-                job_config=config,
-                retry=self._retry,
-                job_retry=DEFAULT_JOB_RETRY.with_timeout(self._patience),
-            )
+            patience = DEFAULT_JOB_RETRY.with_timeout(self._retry.timeout)
+            ask = partial(self.client.query_and_wait, retry=self._retry)
+            ask = partial(ask, sql, job_config=config, job_retry=patience)
             try:
                 return ask()
             except exceptions.Conflict:
@@ -236,19 +226,16 @@ class BigQuery:
         try:
             yield
         except exceptions.GoogleAPICallError as error:
-            reasons = [
-                str(e.get("reason")) for e in error.errors if isinstance(e, dict)
-            ]
+            reasons = {e.get("reason") for e in error.errors if isinstance(e, dict)}
             text = str(error.message).splitlines()[0]
             if isinstance(error, exceptions.NotFound):
                 relation = re.search(r"Table [\w:-]+\.(\w+)", text)
-                if relation is None:
-                    raise WarehouseMissing(f"{text}. Run: dbt build") from error
-                raise UserError(
-                    f"{relation[1]} is not built in {self.where}. "
-                    f"Run: dbt build -s {relation[1]}"
-                ) from error
-            if error.code and error.code >= 500 or {*reasons} & {*_LATER}:
+                select = f" -s {relation[1]}" if relation else ""
+                text = (
+                    f"{relation[1]} is not built in {self.where}" if relation else text
+                )
+                raise UserError(f"{text}. Run: dbt build{select}") from error
+            if error.code and error.code >= 500 or reasons & {*_LATER}:
                 raise self._later(text) from error
             if isinstance(error, exceptions.Forbidden):
                 text += ". The roles that are needed stand in docs/bigquery.md."
@@ -288,14 +275,14 @@ def _parameter(field: bigquery.SchemaField, row: Mapping[str, Any]) -> Any:
 
 def _pieces(batch: Mapping[str, Rows]) -> Iterator[dict[str, list[Mapping[str, Any]]]]:
     """The batch in parts that fit a request each; sent twice, they add nothing."""
-    piece: dict[str, list[Mapping[str, Any]]] = {}
+    piece: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
     size = 0
     for table, rows in batch.items():
         for row in rows:
             size += len(json.dumps(row, default=str))
             if size > REQUEST and piece:
                 yield piece
-                piece, size = {}, 0
-            piece.setdefault(table, []).append(row)
+                piece, size = defaultdict(list), 0
+            piece[table].append(row)
     if piece:
         yield piece

@@ -11,6 +11,7 @@ from typing import Any
 
 import click
 import yaml
+from jinja2 import StrictUndefined
 from jinja2.nativetypes import NativeEnvironment
 
 PROJECT = Path(__file__).resolve().parents[3]
@@ -90,12 +91,11 @@ def read_profile(target: str) -> dict[str, Any]:
             raise UserError(f"Target {target} needs {name}. Set it: docs/bigquery.md")
         return value
 
-    def filled(value: Any) -> Any:
-        if isinstance(value, str) and "{{" in value:
-            return NativeEnvironment().from_string(value).render(env_var=env_var)
-        return value
-
-    return {name: filled(value) for name, value in outputs[target].items()}
+    fill = NativeEnvironment(undefined=StrictUndefined).from_string
+    return {
+        name: fill(value).render(env_var=env_var) if isinstance(value, str) else value
+        for name, value in outputs[target].items()
+    }
 
 
 def clock() -> datetime:

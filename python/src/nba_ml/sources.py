@@ -26,15 +26,6 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Given:
-    """Rows found for one table as they stand there, and what holds them."""
-
-    names: tuple[str, ...]
-    bytes: int
-    parts: list[pyarrow.Table]
-
-
-@dataclass(frozen=True)
 class Inspection:
     """What the files of one table hold, or the table itself.
 
@@ -186,7 +177,7 @@ def import_files(
     seen, tables = [], {}
     for name, files in found.items():
         contract = contracts.tables()[name]
-        one, data = _inspect(contract, _given(files, encoding), now, minutes)
+        one, data = _inspect_files(contract, files, encoding, now, minutes)
         seen.append(one)
         tables[name] = data.select(one.found)
     if problems := [f"  {broken}" for one in seen for broken in one.violations]:
@@ -211,7 +202,7 @@ def inspect(
     found, ignored = find([path])
     now = _now() if (path / "as_of").exists() else clock()
     seen = [
-        _inspect(contract, _given(found[name], encoding), now, minutes)[0]
+        _inspect_files(contract, found[name], encoding, now, minutes)[0]
         if name in found
         else Inspection(name, contract.required)
         for name, contract in contracts.tables().items()
@@ -233,10 +224,9 @@ def inspect_tables(warehouse: BigQuery, minutes: str = "decimal") -> list[Inspec
             continue
         sql = f"select {', '.join(known)} from {contract.relation}"
         size, rows = warehouse.bytes_of(sql), warehouse.read_arrow(sql)
-        given = Given((contract.relation,), size, [rows])
-        one, _ = _inspect(contract, given, clock(), minutes)
+        one, _ = _inspect(contract, [rows], clock(), minutes)
         extra = tuple(name for name in names if name not in contract.names)
-        seen.append(replace(one, extra=extra))
+        seen.append(replace(one, files=(contract.relation,), bytes=size, extra=extra))
     return seen
 
 
@@ -302,12 +292,6 @@ def _read_csv(path: Path, encoding: str) -> pyarrow.Table:
             null_values=["", "NULL", "null", "NaN", "nan"],
         ),
     )
-
-
-def _given(files: list[Path], encoding: str) -> Given:
-    size = sum(file.stat().st_size for file in files)
-    parts = [read(file, encoding) for file in files]
-    return Given(tuple(file.name for file in files), size, parts)
 
 
 def _load(
@@ -391,11 +375,20 @@ def _last_noon(tables: dict[str, pyarrow.Table]) -> str:
     return f"{pyarrow.compute.max(data['game_date'])}T12:00:00"
 
 
-def _inspect(
-    contract: Table, given: Given, now: datetime, minutes: str
+def _inspect_files(
+    contract: Table, files: list[Path], encoding: str, now: datetime, minutes: str
 ) -> tuple[Inspection, pyarrow.Table]:
-    """What was given for one table, and its rows."""
-    data, broken = _load(contract, given.parts, minutes)
+    parts = [read(file, encoding) for file in files]
+    one, data = _inspect(contract, parts, now, minutes)
+    names, size = [file.name for file in files], sum(f.stat().st_size for f in files)
+    return replace(one, files=tuple(names), bytes=size), data
+
+
+def _inspect(
+    contract: Table, parts: list[pyarrow.Table], now: datetime, minutes: str
+) -> tuple[Inspection, pyarrow.Table]:
+    """What the parts of one table hold, and their rows."""
+    data, broken = _load(contract, parts, minutes)
     names, known = data.column_names, contract.names
     judged = data.select([name for name in names if name in (*known, "home_flag")])
     frame = judged.to_pandas(types_mapper=pd.ArrowDtype)
@@ -408,9 +401,7 @@ def _inspect(
     seen = Inspection(
         table=contract.name,
         required=contract.required,
-        files=given.names,
         rows=data.num_rows,
-        bytes=given.bytes,
         first_date=span["min"],
         last_date=span["max"],
         found=tuple(name for name in known if name in names),

@@ -18,12 +18,7 @@ from uuid import uuid4
 
 from nba_ml.files import flush_folder, locked, write_atomically
 from nba_ml.settings import Home, UserError
-from nba_ml.warehouse import (
-    Warehouse,
-    WarehouseMissing,
-    WarehouseUnavailable,
-    connect,
-)
+from nba_ml.warehouse import Warehouse, WarehouseUnavailable, connect
 
 Batch = dict[str, list[dict[str, Any]]]
 FORGOTTEN = 3600.0  # seconds after which an unfinished temporary file is dead
@@ -99,7 +94,7 @@ def sync(home: Home) -> Synced:
     All readable files are one transaction; when one of them does not fit, each
     is a transaction of its own, and the unfit stay. Safe beside other syncs
     and after a kill between commit and deletion: ids decide what is new.
-    Raises WarehouseUnavailable or WarehouseMissing with nothing loaded.
+    Raises WarehouseUnavailable with nothing loaded.
     """
     warehouse = connect(home)
     result = Synced()
@@ -127,7 +122,7 @@ def _load(warehouse: Warehouse, batches: dict[Path, Batch], done: Synced) -> Syn
         return done
     try:
         counts = warehouse.append(_merged(batches.values()))
-    except (WarehouseUnavailable, WarehouseMissing):
+    except WarehouseUnavailable:
         raise
     except UserError as error:
         if len(batches) > 1:

@@ -25,10 +25,10 @@ Rows = Sequence[Mapping[str, Any]]
 
 
 class WarehouseUnavailable(UserError):
-    """Locked, out of reach or out of quota just now; nothing was lost."""
+    """Missing, locked, out of reach or out of quota just now; nothing was lost."""
 
 
-class WarehouseMissing(UserError):
+class WarehouseMissing(WarehouseUnavailable):
     """There is no warehouse yet."""
 
 
