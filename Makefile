@@ -58,6 +58,7 @@ setup: .venv/installed ## environment from the lock, and data when there are non
 
 bigquery: .venv/installed-bigquery ## the packages for BigQuery and Cloud Storage: docs/bigquery.md
 
+bigquery-cost: export NBA_ML_TARGET := $(or $(NBA_ML_TARGET),bigquery)
 bigquery-cost: bigquery ## bytes that each model scans, by BigQuery's dry run
 	@$(BIN)/dbt --quiet compile
 	@$(BIN)/python python/bigquery_cost.py target/manifest.json
