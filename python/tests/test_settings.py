@@ -35,11 +35,13 @@ CHOSEN = {
     "NBA_ML_BIGQUERY_RETRY_SECONDS": "5",
 }
 
+OTHERS = ("NBA_ML_TARGET", "NBA_ML_MODEL_STORE", "DBT_PROFILES_DIR")
+
 
 @pytest.fixture(autouse=True)
 def variables(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Only what a target cannot do without; a test may add to it."""
-    for name in [*CHOSEN, "NBA_ML_TARGET", "DBT_PROFILES_DIR"]:
+    for name in [*CHOSEN, *OTHERS]:
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("NBA_ML_HOME", str(tmp_path))
     for name, value in NEEDED.items():
