@@ -16,12 +16,14 @@ export DBT_PROFILES_DIR := $(CURDIR)/profiles
 export DBT_SEND_ANONYMOUS_USAGE_STATS := false
 
 BIN := .venv/bin
-# The clock: what the caller gave, else the one of data that stand still, else the
-# present. A make within make asks the data anew: they may just have been imported.
+# The clock: what the caller gave, else the one of files that stand still (which other
+# targets than DuckDB do not read), else the present. A make within make asks the data
+# anew: they may just have been imported.
 ifeq ($(origin GIVEN_CLOCK),undefined)
 export GIVEN_CLOCK := $(NBA_ML_AS_OF)
 endif
-export NBA_ML_AS_OF := $(or $(GIVEN_CLOCK),$(shell cat "$(NBA_ML_HOME)/raw/as_of" 2>/dev/null))
+CLOCK_FILE := $(if $(filter-out duckdb,$(NBA_ML_TARGET)),,$(NBA_ML_HOME)/raw/as_of)
+export NBA_ML_AS_OF := $(or $(GIVEN_CLOCK),$(shell cat "$(CLOCK_FILE)" 2>/dev/null))
 
 DBT_FILES := dbt_project.yml profiles/profiles.yml \
 	$(shell find models macros seeds tests -type f 2>/dev/null)

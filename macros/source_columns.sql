@@ -9,7 +9,8 @@
     {%- if required and not names -%}
         {{ exceptions.raise_compiler_error(
             "The source " ~ relation ~ " does not exist. Next: `nba-ml import PATH` "
-            ~ "for files of your own, or `nba-ml simulate` for a simulated league."
+            ~ "for files of your own, or `nba-ml simulate` for a simulated league; on "
+            ~ "BigQuery the variables of dbt_project.yml name the datasets."
         ) }}
     {%- endif -%}
     {{ return(names) }}

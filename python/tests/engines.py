@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import pandas as pd
+import pytest
 
 from bigquery_emulator import Emulator
 from nba_ml import warehouse
@@ -25,6 +29,8 @@ class Engines:
     home: Home
     emulator: Emulator
     as_of: str
+    # what Python asked BigQuery, with the types of its parameters
+    asked: list[tuple[str, list[str]]] = field(default_factory=list)
 
     @property
     def duckdb(self) -> DuckDB:
@@ -58,6 +64,25 @@ class Engines:
         assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-2000:]
         return done.stdout
 
+    def record(self, patch: pytest.MonkeyPatch) -> None:
+        """Keep what Python asks BigQuery from now on."""
+        honest = BigQuery._query
+
+        def recorded(bigquery: BigQuery, sql: str, parameters: Sequence[Any]) -> Any:
+            reprs = [parameter.to_api_repr() for parameter in parameters]
+            types = [spelled(one["parameterType"]) for one in reprs]
+            names = [f"@{one['name']}" for one in reprs if "name" in one]
+            if names:  # the analyzer takes parameters by position
+                order = re.findall("|".join(names), sql)
+                by_name = dict(zip(names, types, strict=True))
+                types = [by_name[name] for name in order]
+                self.asked.append((re.sub("|".join(names), "?", sql), types))
+            else:
+                self.asked.append((sql, types))
+            return honest(bigquery, sql, parameters)
+
+        patch.setattr(BigQuery, "_query", recorded)
+
     def relations(self) -> list[str]:
         """Tables and views that dbt built; both engines must have the same."""
         found = self.duckdb.read(
@@ -73,6 +98,16 @@ class Engines:
         """What differs between the engines in one relation, row by row."""
         sql = f"select * from {relation}"
         return differences(relation, self.duckdb.read(sql), self.bigquery.read(sql))
+
+
+def spelled(kind: dict[str, Any]) -> str:
+    """A parameter's type as GoogleSQL writes it."""
+    if kind["type"] == "ARRAY":
+        return f"array<{spelled(kind['arrayType'])}>"
+    if kind["type"] == "STRUCT":
+        inside = [f"{f['name']} {spelled(f['type'])}" for f in kind["structTypes"]]
+        return f"struct<{', '.join(inside)}>"
+    return str({"INTEGER": "int64", "FLOAT": "float64"}.get(kind["type"], kind["type"]))
 
 
 # What names the engine, or the run, and so may differ.
@@ -115,7 +150,7 @@ def differences(relation: str, one: pd.DataFrame, other: pd.DataFrame) -> list[s
 def _ordered(frame: pd.DataFrame) -> pd.DataFrame:
     """Rows in an order that does not depend on the engine; lists as text."""
     frame = frame.copy()
-    for name in frame.select_dtypes(object):
+    for name in frame.columns[frame.dtypes == object]:
         if any(isinstance(value, np.ndarray) for value in frame[name]):
             frame[name] = [
                 None if value is None or not len(value) else repr(value.tolist())

@@ -135,7 +135,10 @@ class Analyzer:
                 known = [one for one in folder.catalog if one.name == part]
                 folder = known[0] if known else folder.catalog.add(name=part)
             # `a`.`b`.`c` is a path; BigQuery takes `a.b.c`, one name, as well
-            for table in (folder.table.add(name=name), root.table.add(name=relation)):
+            tables = [folder.table.add(name=name)]
+            if folders:
+                tables.append(root.table.add(name=relation))
+            for table in tables:
                 for column, type_ in columns.items():
                     table.column.add(name=column, type=type_, is_writable_column=True)
         request = service.RegisterCatalogRequest(simple_catalog=root)

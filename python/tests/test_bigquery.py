@@ -7,6 +7,7 @@ GoogleSQL is shown by test_google_analyzer.py.
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,13 +16,18 @@ import pandas as pd
 import pytest
 from click.testing import CliRunner, Result
 
+import google_analyzer
 import small_warehouse
 from bigquery_emulator import TARGET, emulator
 from engines import Engines, differences
 from nba_ml import artefact, bigquery, contracts, prediction, spool, training
 from nba_ml.cli import cli
 from nba_ml.settings import Home, UserError
+from nba_ml.store import resolve
 from nba_simulator import league
+
+# names of the client's schemas, as GoogleSQL writes them
+TYPES = {"INTEGER": "INT64", "FLOAT": "FLOAT64", "BOOLEAN": "BOOL"}
 
 
 @pytest.fixture(scope="module")
@@ -37,6 +43,7 @@ def engines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engines]:
         both = Engines(home, running, as_of)
         for name, value in both.variables.items():
             patch.setenv(name, value)
+        both.record(patch)
         command("import", str(home.raw))
         both.dbt("duckdb", "build", "--exclude-resource-types", "test", "unit_test")
         both.dbt(TARGET, "build")
@@ -116,7 +123,7 @@ def trained(engines: Engines) -> training.Trained:
     """A model trained on DuckDB, its events delivered to both engines."""
     homes = Home(engines.home.root, "duckdb"), Home(engines.home.root, TARGET)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(spool, "try_sync", lambda home: (True, []))
+        patch.setattr(spool, "try_sync", lambda home, written: (True, []))
         done = training.train(homes[0], small_warehouse.config())
     kept = homes[0].root / "kept"
     shutil.copytree(homes[0].spool, kept)
@@ -158,6 +165,8 @@ def test_training_on_bigquery_gives_the_same_model(
     assert forced.model_id == "xgboost_v1.0.1" and forced.is_synced
     assert forced.manifest.metrics == trained.manifest.metrics
     assert forced.manifest.artifact_sha256 == trained.manifest.artifact_sha256
+    compared = command("status", "--compare", trained.model_id, forced.model_id)
+    assert "0.000" in compared.output
 
 
 def test_predictions_are_the_same_on_both_engines(
@@ -183,8 +192,6 @@ def test_the_commands_work_on_bigquery(
     status = json.loads(command("status", "--json").stdout)
     assert status["warehouse"] == "local.nba_ml"
     assert trained.model_id in {model["model_id"] for model in status["models"]}
-    compared = command("status", "--compare", trained.model_id, "xgboost_v1.0.1")
-    assert "0.000" in compared.output
     assert "0 files loaded" in command("sync").output
     again = command("train", "--if-changed", "--config", str(tuned(engines)))
     assert "covers these rows" not in again.output  # another configuration: trained
@@ -306,7 +313,7 @@ def test_the_storage_api_and_the_plain_one_give_the_same(
 def test_models_and_files_agree(engines: Engines, trained: training.Trained) -> None:
     registered = engines.bigquery.read("select model_id, gcs_path from model_registry")
     for model_id, path in registered.itertuples(index=False):
-        manifest = artefact.read_manifest(engines.home.models / path)
+        manifest = artefact.read_manifest(*resolve(engines.home, path))
         assert manifest.model_id == model_id
 
 
@@ -315,3 +322,41 @@ def test_an_unbuilt_relation_is_named_with_the_next_step(engines: Engines) -> No
         engines.bigquery.read("select * from no_such_model")
     with pytest.raises(UserError, match="Unrecognized name: no_such_column"):
         engines.bigquery.read("select no_such_column from feature_store")
+
+
+def test_all_sql_of_python_is_googlesql(engines: Engines) -> None:
+    """The last test: it looks at what the others made Python ask."""
+    analyzer = google_analyzer.Analyzer()
+    for table in contracts.tables().values():
+        columns = {column.name: column.type for column in table.columns}
+        analyzer.add_table(table.relation, columns)
+    client = engines.bigquery.client
+    for found in client.list_tables("nba_ml"):
+        columns = {}
+        for field in client.get_table(found).schema:
+            kind = TYPES.get(field.field_type, field.field_type)
+            is_array = field.mode == "REPEATED"
+            columns[field.name] = f"array<{kind}>" if is_array else kind
+        analyzer.add_table(found.table_id, columns)
+    whole = {sql for sql, _ in engines.asked}
+    assert len(whole) > 15
+    refused, checked = [], 0
+    for sql, types in {sql: (sql, types) for sql, types in engines.asked}.values():
+        if "no_such" in sql or "drop table" in sql or "create table" in sql:
+            continue  # asked by tests
+        statements = [part.strip() for part in sql.split(";")] if "; " in sql else [sql]
+        for statement in statements:
+            # the frame of the script: BigQuery's own variables and transactions
+            if not statement.startswith(("insert", "select", "with")):
+                assert re.match("declare|begin|set counts|commit|$", statement)
+            elif statement != "select counts":
+                count = statement.count("?")
+                given, types = types[:count], types[count:]
+                checked += 1
+                try:
+                    analyzer.check(statement, given)
+                except google_analyzer.Rejected as error:
+                    refused.append(f"{error}: {statement}")
+    assert refused == [] and checked > 20
+    with pytest.raises(google_analyzer.Rejected, match="qualifies|QUALIFY|ilike"):
+        analyzer.check("select * from model_registry where status ilike 'x'")

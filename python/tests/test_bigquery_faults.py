@@ -126,7 +126,7 @@ def test_a_quota_error_keeps_the_events_and_says_so(
     assert time.monotonic() - started < 30
     assert done.exit_code == 1 and reason in done.output
     assert "run this again later" in done.output and "Traceback" not in done.output
-    is_synced, notes = spool.try_sync(home)
+    is_synced, notes = spool.try_sync(home, spool.pending(home.spool)[0])
     assert not is_synced and "safe in the spool" in notes[0]
     way.faults.clear()
     assert spool.sync(home).files == 1 and counts() == (1, 1)

@@ -114,6 +114,15 @@ def test_make_builds_again_when_the_clock_changed(tmp_path: Path) -> None:
     assert again in make(tmp_path, "", "-n", "build"), "live data are built anew"
 
 
+def test_make_takes_no_clock_of_files_for_another_target(tmp_path: Path) -> None:
+    (tmp_path / "raw").mkdir()
+    (tmp_path / "raw/as_of").write_text("2024-01-01T12:00:00\n")
+    database = ["-pn", "build"]
+    assert "NBA_ML_AS_OF := 2024-01-01" in make(tmp_path, "", *database)
+    other = make(tmp_path, "", *database, "NBA_ML_TARGET=bigquery")
+    assert "NBA_ML_AS_OF := 2024-01-01" not in other
+
+
 def test_without_a_warehouse_every_command_says_what_to_do(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -152,3 +152,28 @@ def test_profiles_of_another_folder_are_read(
     with pytest.raises(UserError, match="It has: mine, bigquery") as error:
         settings.read_profile("duckdb")
     assert str(tmp_path / "profiles.yml") in error.value.message
+
+
+def test_text_that_looks_like_a_number_stays_text(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("NBA_ML_BIGQUERY_DATASET", "2024_01")
+    assert settings.read_profile("bigquery")["dataset"] == "2024_01"
+    assert as_dbt_reads_it("bigquery")[1]["dataset"] == "2024_01"
+
+
+def test_an_empty_target_is_duckdb_for_both(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NBA_ML_TARGET", "")
+    assert as_dbt_reads_it(None)[0] == "duckdb"
+    assert settings.home().profile["type"] == "duckdb"
+
+
+@pytest.mark.parametrize("content", [None, "other: {target: x}"])
+def test_another_folder_of_profiles_is_named(
+    content: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DBT_PROFILES_DIR", str(tmp_path))
+    if content:
+        (tmp_path / "profiles.yml").write_text(content)
+    with pytest.raises(UserError, match=r"profiles.yml has no target 'bigquery'"):
+        settings.read_profile("bigquery")

@@ -8,7 +8,7 @@ import os
 import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import date, datetime
 from functools import cached_property, partial
@@ -38,6 +38,7 @@ REQUEST = 4_000_000  # bytes of rows in one request; BigQuery takes 10 MB
 IMPORTED = "Made by nba-ml import, which replaces whole tables here."
 _TYPES = {str: "STRING", bool: "BOOL", int: "INT64", float: "FLOAT64"}
 _TYPES |= {datetime: "TIMESTAMP", date: "DATE"}
+_TIMEOUT = "job_execution_timeout_seconds"
 _LATER = ("quotaExceeded", "rateLimitExceeded", "backendError", "internalError")
 
 
@@ -59,7 +60,6 @@ class BigQuery:
     def client(self) -> bigquery.Client:
         """Credentials are the application's default ones, or the profile's token."""
         token, endpoint = self.profile.get("token"), self.profile.get("api_endpoint")
-        seconds = self.profile["job_execution_timeout_seconds"]
         with self._explained():
             return bigquery.Client(
                 project=self.profile["project"],
@@ -69,7 +69,7 @@ class BigQuery:
                 default_query_job_config=bigquery.QueryJobConfig(
                     default_dataset=self.where,
                     maximum_bytes_billed=self.profile["maximum_bytes_billed"],
-                    job_timeout_ms=1000 * seconds,
+                    job_timeout_ms=1000 * self.profile[_TIMEOUT],
                 ),
             )
 
@@ -132,6 +132,7 @@ class BigQuery:
     def bytes_of(self, sql: str) -> int:
         """How many bytes `sql` would scan: a dry run, which costs nothing."""
         config = bigquery.QueryJobConfig(dry_run=True, use_query_cache=False)
+        config.maximum_bytes_billed = 2**62  # nothing is billed
         with self._explained():
             job = self.client.query(sql, job_config=config, retry=self._retry)
             return int(job.total_bytes_processed)
@@ -146,38 +147,33 @@ class BigQuery:
         dataset = bigquery.Dataset(table.rpartition(".")[0])
         dataset.location, dataset.description = self.profile.get("location"), IMPORTED
         with self._explained():
-            self.client.create_dataset(dataset, exists_ok=True, retry=self._retry)
-            found = self.client.get_dataset(dataset.reference, retry=self._retry)
+            try:
+                found = self.client.get_dataset(dataset.reference, retry=self._retry)
+            except exceptions.NotFound:
+                found = self.client.create_dataset(dataset, retry=self._retry)
             if found.description != IMPORTED:
                 raise UserError(
                     f"{dataset.project}.{dataset.dataset_id} was not made by "
                     "nba-ml import: it is yours and nothing is written there. Name "
                     "another dataset in dbt_project.yml, or load the table yourself."
                 )
-            utc = pa.timestamp("us", tz="UTC")
-            schema = pa.schema(
-                field.with_type(
-                    utc if pa.types.is_timestamp(field.type) else field.type
-                )
-                for field in data.schema
-            )
+            for place, field in enumerate(data.schema):
+                if pa.types.is_timestamp(field.type):
+                    moments = data[place].cast(pa.timestamp("us", tz="UTC"))
+                    data = data.set_column(place, field.name, moments)
             sink = pa.BufferOutputStream()
-            pyarrow.parquet.write_table(data.cast(schema), sink)
+            pyarrow.parquet.write_table(data, sink)
             config = bigquery.LoadJobConfig(
                 source_format=bigquery.SourceFormat.PARQUET,
                 write_disposition=bigquery.WriteDisposition.WRITE_TRUNCATE,
             )
             source = pa.BufferReader(sink.getvalue())
+            # pauses double from one second; together about the patience
+            tries = int(self._retry.timeout).bit_length() - 1
             job = self.client.load_table_from_file(
-                source,
-                table,
-                job_config=config,
-                # pauses double from one second; together about the patience
-                num_retries=int(self._retry.timeout).bit_length() - 1,
+                source, table, job_config=config, num_retries=tries
             )
-            job.result(
-                self._retry, timeout=self.profile["job_execution_timeout_seconds"]
-            )
+            job.result(self._retry, timeout=self.profile[_TIMEOUT])
 
     @cached_property
     def _storage(self) -> Any:
@@ -194,13 +190,10 @@ class BigQuery:
 
     def _fields(self, relation: str) -> Sequence[bigquery.SchemaField]:
         base = self.profile["project"] if "." in relation else self.where
-        with self._explained():
-            try:
-                return self.client.get_table(
-                    f"{base}.{relation}", retry=self._retry
-                ).schema
-            except exceptions.NotFound:
-                return []
+        with self._explained(), suppress(exceptions.NotFound):
+            table = self.client.get_table(f"{base}.{relation}", retry=self._retry)
+            return table.schema
+        return []
 
     @property
     def _retry(self) -> Any:

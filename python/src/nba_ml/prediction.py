@@ -99,8 +99,10 @@ def predict(
         text = json.dumps(pointer, indent=2)
         write_atomically(home.serving / "features.json", text.encode())
     rows = log.to_dict("records")
-    spool.write(home.spool, [spool.Event("prediction_log", row) for row in rows])
-    is_synced, notes = spool.try_sync(home)
+    written = spool.write(
+        home.spool, [spool.Event("prediction_log", row) for row in rows]
+    )
+    is_synced, notes = spool.try_sync(home, written)
     return Slate(
         model_id=model.manifest.model_id,
         game_date=slate["game_date"].iloc[0].date(),

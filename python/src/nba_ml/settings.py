@@ -11,8 +11,7 @@ from typing import Any
 
 import click
 import yaml
-from jinja2 import StrictUndefined
-from jinja2.nativetypes import NativeEnvironment
+from jinja2 import Template
 
 PROJECT = Path(__file__).resolve().parents[3]
 
@@ -79,23 +78,25 @@ def read_profile(target: str) -> dict[str, Any]:
     Raises UserError for an unknown target or a variable that is not set.
     """
     folder = Path(os.environ.get("DBT_PROFILES_DIR") or PROJECT / "profiles")
-    outputs = yaml.safe_load((folder / "profiles.yml").read_text())["nba_ml"]["outputs"]
+    path = folder / "profiles.yml"
+    found = yaml.safe_load(path.read_text()) if path.exists() else {}
+    outputs = found.get("nba_ml", {}).get("outputs", {})
     if target not in outputs:
-        raise UserError(
-            f"{folder / 'profiles.yml'} has no target {target!r}. "
-            f"It has: {', '.join(outputs)}."
-        )
+        known = ", ".join(outputs) or "none"
+        raise UserError(f"{path} has no target {target!r}. It has: {known}.")
 
     def env_var(name: str, default: str | None = None) -> str:
         if (value := os.environ.get(name, default)) is None:
             raise UserError(f"Target {target} needs {name}. Set it: docs/bigquery.md")
         return value
 
-    fill = NativeEnvironment(undefined=StrictUndefined).from_string
-    return {
-        name: fill(value).render(env_var=env_var) if isinstance(value, str) else value
-        for name, value in outputs[target].items()
-    }
+    def filled(value: Any) -> Any:
+        if not isinstance(value, str):
+            return value
+        text = Template(value).render(env_var=env_var)
+        return int(text) if value.endswith("| int }}") else text
+
+    return {name: filled(value) for name, value in outputs[target].items()}
 
 
 def clock() -> datetime:

@@ -109,10 +109,11 @@ def sync(home: Home) -> Synced:
         return _load(warehouse, batches, result)
 
 
-def try_sync(home: Home) -> tuple[bool, list[str]]:
-    """Sync after an event that must not be lost: whether it is in, and notes."""
+def try_sync(home: Home, written: Path) -> tuple[bool, list[str]]:
+    """Sync after writing events that must not be lost: whether they are in; notes."""
     try:
-        return True, sync(home).problems
+        problems = sync(home).problems
+        return not written.exists(), problems
     except WarehouseUnavailable as error:
         return False, [f"{error.message} It is safe in the spool: nba-ml sync"]
 

@@ -438,8 +438,8 @@ def train(
         manifest = artefact.save(store, name, generation, served, manifest, content)
         location = store.uri(name).removeprefix(f"{home.models}/")
         events = _events(manifest, candidate, location, frame, graded)
-        spool.write(home.spool, events)
-    is_synced, notes = spool.try_sync(home)
+        written = spool.write(home.spool, events)
+    is_synced, notes = spool.try_sync(home, written)
     return Trained(
         manifest.model_id, manifest, store.uri(name), is_synced=is_synced, notes=notes
     )
