@@ -29,8 +29,8 @@ class Engines:
     home: Home
     emulator: Emulator
     as_of: str
-    # what Python asked BigQuery, with the types of its parameters
-    asked: list[tuple[str, list[str]]] = field(default_factory=list)
+    # what Python asked BigQuery, with the types of the parameters
+    asked: dict[str, list[str]] = field(default_factory=dict)
 
     @property
     def duckdb(self) -> DuckDB:
@@ -71,14 +71,15 @@ class Engines:
         def recorded(bigquery: BigQuery, sql: str, parameters: Sequence[Any]) -> Any:
             reprs = [parameter.to_api_repr() for parameter in parameters]
             types = [spelled(one["parameterType"]) for one in reprs]
-            names = [f"@{one['name']}" for one in reprs if "name" in one]
-            if names:  # the analyzer takes parameters by position
-                order = re.findall("|".join(names), sql)
-                by_name = dict(zip(names, types, strict=True))
-                types = [by_name[name] for name in order]
-                self.asked.append((re.sub("|".join(names), "?", sql), types))
+            if any("name" in one for one in reprs):
+                named = {one["name"]: t for one, t in zip(reprs, types, strict=True)}
+                # the analyzer takes one statement, its parameters by position
+                for part in sql.split("; "):
+                    if part.startswith("insert"):
+                        [name] = re.findall(r"@(\w+)", part)
+                        self.asked[part.replace(f"@{name}", "?")] = [named[name]]
             else:
-                self.asked.append((sql, types))
+                self.asked[sql] = types
             return honest(bigquery, sql, parameters)
 
         patch.setattr(BigQuery, "_query", recorded)
@@ -150,7 +151,7 @@ def differences(relation: str, one: pd.DataFrame, other: pd.DataFrame) -> list[s
 def _ordered(frame: pd.DataFrame) -> pd.DataFrame:
     """Rows in an order that does not depend on the engine; lists as text."""
     frame = frame.copy()
-    for name in frame.columns[frame.dtypes == object]:
+    for name in [n for n in frame if frame[n].dtype.kind == "O"]:
         if any(isinstance(value, np.ndarray) for value in frame[name]):
             frame[name] = [
                 None if value is None or not len(value) else repr(value.tolist())
