@@ -16,10 +16,17 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import grpc
+from google.cloud.bigquery_storage import BigQueryReadClient
+from google.cloud.bigquery_storage_v1.services.big_query_read.transports import (
+    BigQueryReadGrpcTransport,
+)
+
 from nba_ml.settings import PROJECT
 
 ENVIRONMENT = PROJECT / ".venv-emulator"
 TARGET = "bigquery_emulator"
+REMEDY = "Run: rm -rf .venv-emulator && make emulator"
 
 
 @dataclass(frozen=True)
@@ -32,18 +39,19 @@ class Emulator:
     @property
     def variables(self) -> dict[str, str]:
         """Environment variables that make the emulator the target."""
-        return {
-            "NBA_ML_TARGET": TARGET,
-            "NBA_ML_BIGQUERY_ENDPOINT": self.endpoint,
-            "NBA_ML_BIGQUERY_STORAGE_ENDPOINT": self.storage,
-        }
+        return {"NBA_ML_TARGET": TARGET, "NBA_ML_BIGQUERY_ENDPOINT": self.endpoint}
+
+    def storage_client(self) -> BigQueryReadClient:
+        """A client of its Storage API; Google's library would go to Google."""
+        channel = grpc.insecure_channel(self.storage)
+        return BigQueryReadClient(transport=BigQueryReadGrpcTransport(channel=channel))
 
 
 @contextmanager
 def emulator(folder: Path) -> Iterator[Emulator]:
     """Start one with its data in `folder`; raises AssertionError when it cannot."""
     python = ENVIRONMENT / "bin/python"
-    assert python.exists(), f"{ENVIRONMENT} is missing. Run: make emulator"
+    assert python.exists(), f"There is no {python}. {REMEDY}"
     port, grpc_port = _free_port(), _free_port()
     log = folder / "log.txt"
     options = {"host": "127.0.0.1", "port": port, "grpc-port": grpc_port}
@@ -65,7 +73,7 @@ def emulator(folder: Path) -> Iterator[Emulator]:
             failed = server.poll() is not None or time.monotonic() > deadline
             assert not failed, (
                 f"The BigQuery emulator does not start:\n{log.read_text()[-2000:]}\n"
-                "Run: make clean && make emulator, and see python/emulator/"
+                f"{REMEDY}, and see python/emulator/"
             )
             time.sleep(0.2)
         yield found
@@ -93,17 +101,21 @@ def _free_port() -> int:
 
 @dataclass
 class Fault:
-    """What happens to the next `times` requests whose path holds `path`.
+    """What happens to `times` requests whose path holds `path`, after `after` of them.
 
     `status` and `reason` are the answer in place of BigQuery's; without a status
-    the connection is cut, after BigQuery did its work when `is_done` says so.
+    the connection is cut, after BigQuery did its work when `is_done` says so. With
+    `is_running` BigQuery does it, and is said to be at it still.
     """
 
     path: str
     status: int | None = None
     reason: str = ""
+    message: str = ""
     is_done: bool = False
+    is_running: bool = False
     times: int = 1
+    after: int = 0
 
 
 @dataclass
@@ -113,6 +125,7 @@ class Proxy:
     endpoint: str
     faults: list[Fault] = field(default_factory=list)
     hits: list[str] = field(default_factory=list)
+    paths: list[str] = field(default_factory=list)
     url: str = ""
 
 
@@ -124,19 +137,24 @@ def proxy(endpoint: str) -> Iterator[Proxy]:
     class Handler(BaseHTTPRequestHandler):
         def handle_any(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            found.paths.append(self.path)
             fault = next((f for f in found.faults if f.path in self.path), None)
+            if fault and fault.after:
+                fault.after -= 1
+                fault = None
             if fault:
                 found.hits.append(self.path)
                 fault.times -= 1
                 if not fault.times:
                     found.faults.remove(fault)
             if fault and fault.status:
-                error = {"message": fault.reason, "reason": fault.reason}
-                content = {"code": fault.status, "errors": [error], **error}
+                error = {"message": fault.message or fault.reason}
+                errors = [{"reason": fault.reason, **error}] if fault.reason else []
+                content = {"code": fault.status, "errors": errors, **error}
                 return self.answer(
                     fault.status, json.dumps({"error": content}).encode()
                 )
-            if fault and not fault.is_done:
+            if fault and not (fault.is_done or fault.is_running):
                 return self.cut()
             there = urlsplit(found.endpoint).netloc
             connection = http.client.HTTPConnection(there, timeout=120)
@@ -147,8 +165,10 @@ def proxy(endpoint: str) -> Iterator[Proxy]:
             response = connection.getresponse()
             content = response.read()
             connection.close()
-            if fault:
+            if fault and fault.is_done:
                 return self.cut()
+            if fault:
+                content = content.replace(b'"DONE"', b'"RUNNING"')
             location = response.getheader("Location", "")
             self.answer(
                 response.status, content, location.replace(found.endpoint, found.url)

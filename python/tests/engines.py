@@ -108,7 +108,7 @@ def spelled(kind: dict[str, Any]) -> str:
     if kind["type"] == "STRUCT":
         inside = [f"{f['name']} {spelled(f['type'])}" for f in kind["structTypes"]]
         return f"struct<{', '.join(inside)}>"
-    return str({"INTEGER": "int64", "FLOAT": "float64"}.get(kind["type"], kind["type"]))
+    return str(kind["type"])
 
 
 # What names the engine, or the run, and so may differ.

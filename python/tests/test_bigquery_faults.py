@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import pyarrow as pa
 import pytest
+import requests
 from click.testing import CliRunner
 
 from bigquery_emulator import TARGET, Fault, Proxy, emulator, proxy
@@ -21,7 +22,8 @@ from nba_ml.cli import cli
 from nba_ml.settings import PROJECT, Home, UserError
 from nba_ml.warehouse import WarehouseUnavailable
 
-QUERIES, LOADS = "/queries", "/upload/"
+# what reads asks, what appends asks, what loads asks
+QUERIES, JOBS, LOADS = "/queries", "/projects/local/jobs?", "/upload/"
 
 
 @pytest.fixture(scope="module")
@@ -89,22 +91,58 @@ def test_a_passing_server_error_is_retried(
     home: Home, way: Proxy, status: int, reason: str
 ) -> None:
     spooled(home)
-    way.faults.append(Fault(QUERIES, status, reason, times=2))
+    way.faults.append(Fault(JOBS, status, reason, times=2))
     assert spool.sync(home).rows == {"model_events": 1, "model_metrics": 1}
     assert len(way.hits) == 2 and counts() == (1, 1)
 
 
 def test_a_batch_whose_answer_was_lost_is_not_doubled(home: Home, way: Proxy) -> None:
     spooled(home)
-    way.faults.append(Fault(QUERIES, is_done=True))
+    way.faults.append(Fault(JOBS, is_done=True))
     done = spool.sync(home)
     assert way.hits and done.files == 1
     assert counts() == (1, 1) and spool.pending(home.spool) == []
 
 
+def test_a_batch_that_is_still_running_is_not_sent_beside_it(
+    home: Home, way: Proxy
+) -> None:
+    spooled(home)
+    [kept] = spool.pending(home.spool)
+    content = kept.read_bytes()
+    assert spool.sync(home).rows == {"model_events": 1, "model_metrics": 1}
+    kept.write_bytes(content)
+    asked = len(way.paths)
+    assert set(spool.sync(home).rows.values()) == {0}
+    # the first job was found by its name and waited for before asking anew
+    conflict, waited = JOBS, "/jobs/nba_ml_"
+    again = way.paths[asked:]
+    assert any(waited in path for path in again)
+    assert [path for path in again if conflict in path or waited in path]
+    assert counts() == (1, 1)
+
+
+def test_a_model_is_visible_only_when_all_of_it_is_there(
+    home: Home, way: Proxy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bigquery, "REQUEST", 2_000)
+    event = registry.model_event("trained", "xgboost_v1.0.0")
+    rows = [{"event_id": f"metric-{i}", "value": i / 3} for i in range(200)]
+    metrics = [spool.Event("model_metrics", row) for row in rows]
+    spool.write(home.spool, [event, *metrics])
+    way.faults.append(Fault(JOBS, 403, "quotaExceeded", after=3, times=10_000))
+    with pytest.raises(WarehouseUnavailable):
+        spool.sync(home)
+    way.faults.clear()
+    events, some = counts()
+    assert events == 0 and 0 < some < 200
+    assert spool.sync(home).rows["model_metrics"] == 200 - some
+    assert counts() == (1, 200)
+
+
 def test_what_was_cut_off_stays_in_the_spool(home: Home, way: Proxy) -> None:
     spooled(home)
-    way.faults.append(Fault(QUERIES, times=10_000))
+    way.faults.append(Fault(JOBS, times=10_000))
     with pytest.raises(WarehouseUnavailable, match="Nothing was lost"):
         spool.sync(home)
     way.faults.clear()
@@ -120,7 +158,7 @@ def test_a_quota_error_keeps_the_events_and_says_so(
     home: Home, way: Proxy, status: int, reason: str
 ) -> None:
     spooled(home)
-    way.faults.append(Fault(QUERIES, status, reason, times=10_000))
+    way.faults.append(Fault(JOBS, status, reason, times=10_000))
     started = time.monotonic()
     done = CliRunner().invoke(cli, ["sync"])
     assert time.monotonic() - started < 30
@@ -132,20 +170,84 @@ def test_a_quota_error_keeps_the_events_and_says_so(
     assert spool.sync(home).files == 1 and counts() == (1, 1)
 
 
-def test_a_refusal_is_not_retried_and_names_the_roles(home: Home, way: Proxy) -> None:
+def test_a_refusal_is_not_retried(home: Home, way: Proxy) -> None:
     way.faults.append(Fault(QUERIES, 403, "accessDenied", times=10_000))
-    with pytest.raises(UserError, match="docs/bigquery.md") as error:
+    with pytest.raises(UserError):
         warehouse().read("select 1 as one")
-    assert not isinstance(error.value, WarehouseUnavailable)
     assert len(way.hits) == 1
 
 
-def test_a_query_over_the_limit_of_bytes_names_the_limit(
-    home: Home, way: Proxy
+@pytest.mark.parametrize(
+    ("status", "reason", "message", "is_passing", "says"),
+    [
+        (429, "", "slow down", True, "run this again later"),
+        (500, "internalError", "oops", True, "run this again later"),
+        (
+            400,
+            "invalidQuery",
+            "Transaction is aborted due to concurrent update",
+            True,
+            "run this again later",
+        ),
+        (
+            400,
+            "stopped",
+            "Job execution was cancelled",
+            False,
+            "NBA_ML_BIGQUERY_TIMEOUT",
+        ),
+        (
+            400,
+            "bytesBilledLimitExceeded",
+            "too much",
+            False,
+            "NBA_ML_BIGQUERY_MAX_BYTES",
+        ),
+        (403, "accessDenied", "Access Denied", False, "docs/bigquery.md"),
+        (
+            404,
+            "notFound",
+            "Not found: Table local:nba_analytics.player_game_summary was not found",
+            False,
+            "There is no source nba_analytics.player_game_summary; see dbt_project.yml",
+        ),
+        (
+            404,
+            "notFound",
+            "Not found: Table example.com:p:nba_ml.training_set was not found",
+            False,
+            "training_set is not built in local.nba_ml. Run: dbt build -s training_set",
+        ),
+        (
+            404,
+            "notFound",
+            "Not found: Dataset local:nba_ml was not found in location EU",
+            False,
+            "NBA_ML_BIGQUERY_LOCATION is US",
+        ),
+    ],
+)
+def test_errors_say_what_to_do(
+    home: Home,
+    way: Proxy,
+    status: int,
+    reason: str,
+    message: str,
+    is_passing: bool,
+    says: str,
 ) -> None:
-    way.faults.append(Fault(QUERIES, 400, "bytesBilledLimitExceeded"))
-    with pytest.raises(UserError, match="NBA_ML_BIGQUERY_MAX_BYTES"):
+    way.faults.append(Fault(QUERIES, status, reason, message=message, times=10_000))
+    with pytest.raises(UserError, match=re.escape(says)) as error:
         warehouse().read("select 1 as one")
+    assert isinstance(error.value, WarehouseUnavailable) == is_passing
+
+
+def test_an_error_without_a_text_has_a_name(home: Home) -> None:
+    with (
+        pytest.raises(WarehouseUnavailable, match="ConnectionError"),
+        warehouse()._explained(),
+    ):
+        raise requests.ConnectionError
 
 
 def test_an_endpoint_that_is_down_is_said_within_seconds(
@@ -221,38 +323,56 @@ def test_two_syncs_at_once_do_not_double(home: Home) -> None:
     assert sum(files) == 5 and counts() == (5, 5)
 
 
-def test_a_load_that_is_cut_off_is_retried_or_changes_nothing(
-    home: Home, way: Proxy
-) -> None:
-    relation = "nba_analytics.loaded"
-    old, new = (pa.table({"number": list(range(n))}) for n in (3, 5))
-    warehouse().load(relation, old)
-    way.faults.append(Fault(LOADS, 503, "backendError"))
-    warehouse().load(relation, new)
-    assert way.hits and rows(relation) == 5
-    way.faults.append(Fault(LOADS, times=10_000))
-    with pytest.raises(WarehouseUnavailable, match="run this again later"):
-        warehouse().load(relation, old)
-    way.faults.clear()
-    assert rows(relation) == 5
-    warehouse().load(relation, old)
-    assert rows(relation) == 3
+def loaded(relation: str, rows: int) -> None:
+    data = pa.table({"number": list(range(rows))})
+    warehouse().claim(relation)
+    warehouse().load(relation, data)
 
 
 def rows(relation: str) -> int:
     return int(warehouse().read(f"select count(*) as n from {relation}")["n"].iloc[0])
 
 
-def test_a_load_that_takes_too_long_says_so(home: Home, way: Proxy) -> None:
-    warehouse().load("nba_analytics.slow", pa.table({"number": [1]}))
-    way.faults.append(Fault("/jobs", 503, "backendError", times=10_000))
-    impatient = replace(
-        warehouse(), profile=warehouse().profile | {"job_execution_timeout_seconds": 1}
-    )
+@pytest.mark.parametrize("is_done", [False, True], ids=["refused", "answer lost"])
+def test_a_load_that_is_cut_off_is_retried(
+    home: Home, way: Proxy, is_done: bool
+) -> None:
+    relation = "nba_analytics.loaded"
+    loaded(relation, 3)
+    status = None if is_done else 503
+    way.faults.append(Fault(LOADS, status, "backendError", is_done=is_done))
+    loaded(relation, 5)
+    assert way.hits and rows(relation) == 5
+
+
+def test_a_load_that_stays_cut_off_leaves_the_old_table(home: Home, way: Proxy) -> None:
+    relation = "nba_analytics.kept"
+    loaded(relation, 5)
+    way.faults.append(Fault(LOADS, times=10_000))
     with pytest.raises(WarehouseUnavailable, match="run this again later"):
-        impatient.load("nba_analytics.slow", pa.table({"number": [1, 2]}))
+        loaded(relation, 3)
     way.faults.clear()
-    assert rows("nba_analytics.slow") in (1, 2)
+    assert rows(relation) == 5
+    loaded(relation, 3)
+    assert rows(relation) == 3
+
+
+@pytest.mark.parametrize("then", ["stays at it", "falls silent"])
+def test_a_timeout_in_the_middle_of_a_load_says_so(
+    home: Home, way: Proxy, monkeypatch: pytest.MonkeyPatch, then: str
+) -> None:
+    relation = "nba_analytics.slow"
+    loaded(relation, 1)
+    monkeypatch.setenv("NBA_ML_BIGQUERY_TIMEOUT", "1")
+    way.faults.append(Fault(LOADS, is_running=True, times=10))
+    polled = Fault("/jobs/", is_running=then == "stays at it", times=10_000)
+    way.faults.append(polled)
+    with pytest.raises(WarehouseUnavailable, match="run this again later"):
+        loaded(relation, 2)
+    assert len([path for path in way.hits if "/jobs/" in path]) >= 1
+    way.faults.clear()
+    loaded(relation, 2)
+    assert rows(relation) == 2
 
 
 def test_missing_packages_are_named_with_the_command() -> None:

@@ -69,11 +69,11 @@ def test_next_slate_is_predicted_logged_and_published(trained_home: Home) -> Non
     assert list(vector) == list(NAMES)
     missing = [json.loads(text)["noise"] is None for text in log["features"]]
     assert missing == store["noise"].isna().tolist()
-    pointer = json.loads((trained_home.serving / "features.json").read_text())
-    published = (trained_home.serving / pointer["path"]).read_bytes()
+    pointer = json.loads((trained_home.root / "serving/features.json").read_text())
+    published = (trained_home.root / "serving" / pointer["path"]).read_bytes()
     assert pointer["features_hash"] == hashlib.sha256(published).hexdigest()
     assert set(log["features_hash"]) == {pointer["features_hash"]}
-    served = pd.read_parquet(trained_home.serving / pointer["path"])
+    served = pd.read_parquet(trained_home.root / "serving" / pointer["path"])
     assert (model.predict(served) == model.predict(store)).all()
     lineage = DuckDB(trained_home.warehouse).read("select * from model_lineage")
     assert len(lineage) == 60 and lineage["is_registered_artifact"].all()
@@ -112,7 +112,7 @@ def test_backfill_scores_played_games_and_serves_nothing(trained_home: Home) -> 
         prediction.predict(trained_home, day)
     slate = prediction.predict(trained_home, day, mode="backfill")
     assert slate.mode == "backfill" and len(slate.rows) > 40
-    assert not trained_home.serving.exists()
+    assert not (trained_home.root / "serving").exists()
 
 
 def test_no_scheduled_game_is_said(trained_home: Home) -> None:
@@ -193,7 +193,7 @@ def test_missing_column_is_an_error_never_filled(trained_home: Home) -> None:
     )
     with pytest.raises(UserError, match="lack opponent_def_rating"):
         prediction.predict(trained_home)
-    assert logged(trained_home).empty and not trained_home.serving.exists()
+    assert logged(trained_home).empty and not (trained_home.root / "serving").exists()
 
 
 def test_features_are_taken_by_name(trained_home: Home) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 import small_warehouse
 from nba_ml.settings import Home
-from nba_ml.warehouse import Warehouse
+from nba_ml.warehouse import DuckDB
 
 MODELS = ("stg_prediction_history", "compared_predictions", "system_comparison")
 CLOCK = "2024-03-30T12:00:00"
@@ -18,7 +18,7 @@ CLOCK = "2024-03-30T12:00:00"
 def compared_home(trained_home: Home, monkeypatch: pytest.MonkeyPatch) -> Home:
     """A registered model, and a history with doubles, voids and gaps beside it."""
     monkeypatch.setenv("NBA_ML_AS_OF", CLOCK)
-    tested = Warehouse(trained_home.warehouse).read("select * from test_predictions")
+    tested = DuckDB(trained_home.warehouse).read("select * from test_predictions")
     random = np.random.default_rng(5)
     count = len(tested)
     noise = random.normal(1, 6, count).round(1)
@@ -47,7 +47,7 @@ def test_figures_and_interval_are_those_of_pandas(compared_home: Home) -> None:
         compared_home, "build", "--select", *MODELS, "--exclude", "test_type:unit"
     )
     assert done.returncode == 0, done.stdout
-    warehouse = Warehouse(compared_home.warehouse)
+    warehouse = DuckDB(compared_home.warehouse)
     found = warehouse.read("select * from system_comparison").set_index("population")
     history = pd.read_pickle(compared_home.root / "history.pkl")
     keys = ["game_id", "player_lookup"]
@@ -90,7 +90,7 @@ def test_figures_and_interval_are_those_of_pandas(compared_home: Home) -> None:
 def test_violations_are_found(compared_home: Home) -> None:
     built = small_warehouse.dbt(compared_home, "run", "--select", *MODELS)
     assert built.returncode == 0, built.stdout
-    Warehouse(compared_home.warehouse).run(
+    DuckDB(compared_home.warehouse).run(
         "insert into baseline_predictions select * from baseline_predictions;"
         "update training_set set tier = null, target_points = 111"
     )

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import concurrent.futures
+import hashlib
 import json
-import os
 import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import date, datetime
-from functools import cached_property, partial
+from functools import cached_property
 from typing import Any
 
 import pandas as pd
@@ -25,20 +25,23 @@ from nba_ml.warehouse import Rows, WarehouseUnavailable, new_rows, typed
 try:
     from google.api_core import exceptions
     from google.auth.exceptions import GoogleAuthError, TransportError
-    from google.cloud import bigquery, bigquery_storage
+    from google.cloud import bigquery
     from google.cloud.bigquery.retry import DEFAULT_JOB_RETRY
     from google.oauth2.credentials import Credentials
 except ImportError as error:
-    raise UserError(
-        f"BigQuery needs packages that are not installed ({error.name}). "
-        "Run: make bigquery"
-    ) from None
+    missing = f"BigQuery needs packages that are not installed ({error.name}). "
+    raise UserError(missing + "Run: make bigquery") from None
 
-REQUEST = 4_000_000  # bytes of rows in one request; BigQuery takes 10 MB
+REQUEST = 2_000_000  # bytes of rows as JSON; a request of BigQuery takes 10 MB
 IMPORTED = "Made by nba-ml import, which replaces whole tables here."
 _TYPES = {str: "STRING", bool: "BOOL", int: "INT64", float: "FLOAT64"}
 _TYPES |= {datetime: "TIMESTAMP", date: "DATE"}
+_OLD_NAMES = {"INTEGER": "INT64", "FLOAT": "FLOAT64", "BOOLEAN": "BOOL"}
 _TIMEOUT = "job_execution_timeout_seconds"
+_LIMITS = {"bytesBilledLimitExceeded": "NBA_ML_BIGQUERY_MAX_BYTES"}
+_LIMITS |= dict.fromkeys(("stopped", "timeout"), "NBA_ML_BIGQUERY_TIMEOUT")
+_OUT_OF_REACH = (exceptions.RetryError, requests.RequestException, TransportError)
+_OUT_OF_REACH += (concurrent.futures.TimeoutError,)
 _LATER = ("quotaExceeded", "rateLimitExceeded", "backendError", "internalError")
 
 
@@ -51,6 +54,7 @@ class BigQuery:
     """
 
     profile: Mapping[str, Any]
+    storage = None  # a client of the Storage API; by default the library finds it
 
     @property
     def where(self) -> str:
@@ -77,15 +81,15 @@ class BigQuery:
         return typed(self.read_arrow(sql, parameters))
 
     def run(self, sql: str, parameters: Sequence[Any] = ()) -> None:
-        self._query(sql, [_scalar(value) for value in parameters])
+        self._query(sql, parameters)
 
     def read_arrow(self, sql: str, parameters: Sequence[Any] = ()) -> pa.Table:
         """The result of `sql` in BigQuery's own types, by the Storage API."""
-        rows = self._query(sql, [_scalar(value) for value in parameters])
+        rows = self._query(sql, parameters)
         with self._explained():
             try:
                 return rows.to_arrow(
-                    bqstorage_client=self._storage,
+                    bqstorage_client=self.storage,
                     create_bqstorage_client="api_endpoint" not in self.profile,
                 )
             except exceptions.Forbidden:  # the role for it is missing
@@ -115,11 +119,12 @@ class BigQuery:
                     f" (select {key} from {table} where {key} is not null);"
                     " set counts = array_concat(counts, [@@row_count]); "
                 )
-            result = self._query(
+            script = (
                 "declare counts array<int64> default []; begin transaction;"
-                f" {inserts}commit transaction; select counts;",
-                parameters,
+                f" {inserts}commit transaction; select counts;"
             )
+            name = hashlib.sha256(json.dumps(piece, default=str).encode()).hexdigest()
+            result = self._run_once(f"nba_ml_{name}", script, parameters)
             [[new]] = [row.values() for row in result]
             for table, count in zip(piece, new, strict=True):
                 counts[table] = counts.get(table, 0) + count
@@ -134,29 +139,38 @@ class BigQuery:
         config = bigquery.QueryJobConfig(dry_run=True, use_query_cache=False)
         config.maximum_bytes_billed = 2**62  # nothing is billed
         with self._explained():
-            job = self.client.query(sql, job_config=config, retry=self._retry)
+            job = self.client.query(
+                sql, job_config=config, retry=self._retry, job_retry=None
+            )
             return int(job.total_bytes_processed)
 
-    def load(self, relation: str, data: pa.Table) -> None:
-        """Replace `dataset.table` by `data` in one job; a new dataset is marked ours.
+    def claim(self, relation: str) -> None:
+        """Make the dataset of `dataset.table`, or see that import made it.
 
-        Whoever is cut off in between finds the old table or the new one. Raises
-        UserError, before anything changes, for a dataset that somebody else made.
+        Raises UserError for a dataset that somebody else made.
         """
-        table = f"{self.profile['project']}.{relation}"
-        dataset = bigquery.Dataset(table.rpartition(".")[0])
+        name, _, _ = relation.partition(".")
+        dataset = bigquery.Dataset(f"{self.profile['project']}.{name}")
         dataset.location, dataset.description = self.profile.get("location"), IMPORTED
         with self._explained():
             try:
                 found = self.client.get_dataset(dataset.reference, retry=self._retry)
             except exceptions.NotFound:
                 found = self.client.create_dataset(dataset, retry=self._retry)
-            if found.description != IMPORTED:
-                raise UserError(
-                    f"{dataset.project}.{dataset.dataset_id} was not made by "
-                    "nba-ml import: it is yours and nothing is written there. Name "
-                    "another dataset in dbt_project.yml, or load the table yourself."
-                )
+        if found.description != IMPORTED:
+            raise UserError(
+                f"{dataset.project}.{name} was not made by nba-ml import: it is "
+                "yours and nothing is written there. Name another dataset in "
+                "dbt_project.yml, or load the table yourself."
+            )
+
+    def load(self, relation: str, data: pa.Table) -> None:
+        """Replace `dataset.table`, which was claimed, by `data` in one job.
+
+        Whoever is cut off in between finds the old table or the new one.
+        """
+        table = f"{self.profile['project']}.{relation}"
+        with self._explained():
             for place, field in enumerate(data.schema):
                 if pa.types.is_timestamp(field.type):
                     moments = data[place].cast(pa.timestamp("us", tz="UTC"))
@@ -168,25 +182,11 @@ class BigQuery:
                 write_disposition=bigquery.WriteDisposition.WRITE_TRUNCATE,
             )
             source = pa.BufferReader(sink.getvalue())
-            # pauses double from one second; together about the patience
-            tries = int(self._retry.timeout).bit_length() - 1
+            tries = max(1, int(self._retry.timeout / 10))  # six in a minute
             job = self.client.load_table_from_file(
                 source, table, job_config=config, num_retries=tries
             )
             job.result(self._retry, timeout=self.profile[_TIMEOUT])
-
-    @cached_property
-    def _storage(self) -> Any:
-        """The emulator's Storage API; BigQuery's own is found by the client."""
-        if not (place := os.environ.get("NBA_ML_BIGQUERY_STORAGE_ENDPOINT")):
-            return None
-        import grpc
-        from google.cloud.bigquery_storage_v1.services.big_query_read import transports
-
-        channel = grpc.insecure_channel(place)
-        return bigquery_storage.BigQueryReadClient(
-            transport=transports.BigQueryReadGrpcTransport(channel=channel)
-        )
 
     def _fields(self, relation: str) -> Sequence[bigquery.SchemaField]:
         base = self.profile["project"] if "." in relation else self.where
@@ -200,18 +200,33 @@ class BigQuery:
         seconds = self.profile["job_retry_deadline_seconds"]
         return bigquery.DEFAULT_RETRY.with_timeout(seconds)
 
-    def _query(self, sql: str, parameters: Sequence[Any]) -> Any:
+    def _query(self, sql: str, values: Sequence[Any]) -> Any:
+        scalar = bigquery.ScalarQueryParameter
+        parameters = [scalar(None, _TYPES[type(value)], value) for value in values]
         config = bigquery.QueryJobConfig(query_parameters=parameters)
+        patience = DEFAULT_JOB_RETRY.with_timeout(self._retry.timeout)
         with self._explained():
-            patience = DEFAULT_JOB_RETRY.with_timeout(self._retry.timeout)
-            ask = partial(self.client.query_and_wait, retry=self._retry)
-            ask = partial(ask, sql, job_config=config, job_retry=patience)
+            return self.client.query_and_wait(
+                sql, job_config=config, retry=self._retry, job_retry=patience
+            )
+
+    def _run_once(self, name: str, sql: str, parameters: Sequence[Any]) -> Any:
+        """Run `sql` as the job `name`, or anew when that job has ended.
+
+        Transactions that insert do not see each other: two that deliver the same
+        rows at once would both insert them. By name the second finds the first.
+        """
+        config = bigquery.QueryJobConfig(query_parameters=parameters)
+        # job_retry would go on for 20 minutes, whatever retry says
+        options = {"job_config": config, "retry": self._retry, "job_retry": None}
+        seconds = self.profile[_TIMEOUT]
+        with self._explained():
             try:
-                return ask()
+                job = self.client.query(sql, job_id=name, **options)
             except exceptions.Conflict:
-                # A repeated request met the job of the first, whose answer was
-                # lost. What is asked here may be done twice.
-                return ask()
+                self.client.get_job(name, retry=self._retry).exception(seconds)
+                job = self.client.query(sql, **options)
+            return job.result(retry=self._retry, timeout=seconds)
 
     @contextmanager
     def _explained(self) -> Iterator[None]:
@@ -220,33 +235,34 @@ class BigQuery:
             yield
         except exceptions.GoogleAPICallError as error:
             reasons = {e.get("reason") for e in error.errors if isinstance(e, dict)}
-            text = str(error.message).splitlines()[0]
+            text = _first_line(error.message or error)
             if isinstance(error, exceptions.NotFound):
-                relation = re.search(r"Table [\w:-]+\.(\w+)", text)
-                select = f" -s {relation[1]}" if relation else ""
-                text = (
-                    f"{relation[1]} is not built in {self.where}" if relation else text
-                )
-                raise UserError(f"{text}. Run: dbt build{select}") from error
-            if error.code and error.code >= 500 or reasons & {*_LATER}:
+                raise UserError(self._not_found(text)) from error
+            is_busy = error.code == 429 or (error.code or 0) >= 500
+            if is_busy or reasons & {*_LATER} or "concurrent update" in text:
                 raise self._later(text) from error
             if isinstance(error, exceptions.Forbidden):
-                text += ". The roles that are needed stand in docs/bigquery.md."
-            if "bytesBilledLimitExceeded" in reasons:
-                text += ". The limit is NBA_ML_BIGQUERY_MAX_BYTES."
+                text += ". Roles, and datasets that you lack: docs/bigquery.md."
+            for reason, variable in _LIMITS.items():
+                if reason in reasons:
+                    text += f". The limit is {variable}."
             raise UserError(f"BigQuery, {self.where}: {text}") from error
-        except (
-            exceptions.RetryError,
-            requests.RequestException,
-            concurrent.futures.TimeoutError,
-            TransportError,
-        ) as error:
-            raise self._later(str(error).splitlines()[0]) from error
+        except _OUT_OF_REACH as error:
+            raise self._later(_first_line(error)) from error
         except GoogleAuthError as error:
             raise UserError(
-                f"No credentials for BigQuery: {str(error).splitlines()[0]} "
+                f"No credentials for BigQuery: {_first_line(error)} "
                 "Run: gcloud auth application-default login"
             ) from error
+
+    def _not_found(self, text: str) -> str:
+        found = re.search(r"Table \S+[:.](\w+)\.(\w+)", text)
+        if found is None:
+            where = f"NBA_ML_BIGQUERY_LOCATION is {self.client.location}"
+            return f"{text}. Run: dbt build, if {where} is right"
+        if found[1] != self.profile["dataset"]:
+            return f"There is no source {found[1]}.{found[2]}; see dbt_project.yml"
+        return f"{found[2]} is not built in {self.where}. Run: dbt build -s {found[2]}"
 
     def _later(self, text: str) -> WarehouseUnavailable:
         return WarehouseUnavailable(
@@ -255,23 +271,25 @@ class BigQuery:
         )
 
 
-def _scalar(value: Any) -> bigquery.ScalarQueryParameter:
-    return bigquery.ScalarQueryParameter(None, _TYPES[type(value)], value)
+def _first_line(error: object) -> str:
+    return (str(error) or type(error).__name__).splitlines()[0]
 
 
 def _parameter(field: bigquery.SchemaField, row: Mapping[str, Any]) -> Any:
-    value = row.get(field.name)
+    value, kind = row.get(field.name), field.field_type
+    kind = _OLD_NAMES.get(kind, kind)
     if field.mode == "REPEATED":
-        return bigquery.ArrayQueryParameter(field.name, field.field_type, value or [])
-    return bigquery.ScalarQueryParameter(field.name, field.field_type, value)
+        return bigquery.ArrayQueryParameter(field.name, kind, value or [])
+    return bigquery.ScalarQueryParameter(field.name, kind, value)
 
 
 def _pieces(batch: Mapping[str, Rows]) -> Iterator[dict[str, list[Mapping[str, Any]]]]:
-    """The batch in parts that fit a request each; sent twice, they add nothing."""
+    """The batch in parts that fit a request, each a transaction of its own."""
     piece: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
     size = 0
-    for table, rows in batch.items():
-        for row in rows:
+    # what makes a model visible comes when all else is there
+    for table in sorted(batch, key="model_events".__eq__):
+        for row in batch[table]:
             size += len(json.dumps(row, default=str))
             if size > REQUEST and piece:
                 yield piece

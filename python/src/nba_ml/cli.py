@@ -336,6 +336,8 @@ def check(
         seen, ignored = sources.inspect(path or home.raw, encoding, minutes)
     else:
         seen = sources.inspect_tables(engine, minutes)
+        size = f"{sum(one.bytes for one in seen):,} bytes"
+        click.echo(f"Read once: {size}; a whole build: make bigquery-cost", err=True)
     if json_:
         found = [asdict(one) | {"ok": one.ok} for one in seen]
         _print_json({"tables": found, "ignored": [str(file) for file in ignored]})

@@ -144,20 +144,10 @@ def _population(part: pd.DataFrame, levels: Levels, seed: int) -> list[dict[str,
     return found
 
 
-def _metric(
-    predictor: str,
-    metric: str,
-    value: float,
-    low: float | None = None,
-    high: float | None = None,
-) -> dict[str, Any]:
-    return {
-        "predictor": predictor,
-        "metric": metric,
-        "value": float(value),
-        "low": None if low is None else float(low),
-        "high": None if high is None else float(high),
-    }
+def _metric(predictor: str, metric: str, *numbers: float) -> dict[str, Any]:
+    value, low, high = (*map(float, numbers), None, None)[:3]
+    interval = {"value": value, "low": low, "high": high}
+    return {"predictor": predictor, "metric": metric, **interval}
 
 
 def value_of(found: Sequence[dict[str, Any]], **keys: str) -> dict[str, Any]:

@@ -10,11 +10,11 @@ from pathlib import Path
 from uuid import uuid4
 
 
-def write_atomically(path: Path, content: bytes) -> Path:
+def write_atomically(path: Path, content: bytes, is_new: bool = False) -> Path:
     """Write through a temporary name beside `path`; readers see old or new.
 
-    Both the file and its folder are flushed: after this call a power cut
-    loses nothing.
+    With `is_new` a file that is there raises FileExistsError, and stays. File and
+    folder are flushed: after this call a power cut loses nothing.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.parent / f".{path.name}.{uuid4().hex}.tmp"
@@ -23,7 +23,7 @@ def write_atomically(path: Path, content: bytes) -> Path:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        temporary.replace(path)
+        (os.link if is_new else os.replace)(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
     flush_folder(path.parent)

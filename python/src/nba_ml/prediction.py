@@ -6,7 +6,7 @@ import hashlib
 import json
 import time
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, timedelta
 from uuid import NAMESPACE_OID, uuid4, uuid5
 
 import numpy as np
@@ -16,7 +16,7 @@ from nba_ml import artefact, registry, spool, training
 from nba_ml.artefact import FeatureSet, Manifest
 from nba_ml.evaluation import Levels
 from nba_ml.files import write_atomically
-from nba_ml.settings import Home, UserError
+from nba_ml.settings import Home, UserError, present
 from nba_ml.store import resolve
 from nba_ml.warehouse import Warehouse, connect
 
@@ -64,7 +64,7 @@ def predict(
     store, name = resolve(home, chosen["gcs_path"])
     model = artefact.load(store, name, features, chosen["artifact_sha256"])
     [build] = warehouse.read("select * from build_info").to_dict("records")
-    now = datetime.now(UTC).replace(tzinfo=None)
+    now = present()
     if mode is None:
         mode = "live" if abs(now - build["as_of"]) <= LIVE else "replay"
     found = _read(warehouse, version, day, scheduled=mode != "backfill")
@@ -86,7 +86,7 @@ def predict(
     )
     if mode != "backfill":
         name = f"features-{snapshot[:16]}.parquet"
-        write_atomically(home.serving / name, content)
+        write_atomically(home.root / "serving" / name, content)
         pointer = {
             "path": name,
             "features_hash": snapshot,
@@ -97,7 +97,7 @@ def predict(
             "dbt_invocation_id": build["dbt_invocation_id"],
         }
         text = json.dumps(pointer, indent=2)
-        write_atomically(home.serving / "features.json", text.encode())
+        write_atomically(home.root / "serving" / "features.json", text.encode())
     rows = log.to_dict("records")
     written = spool.write(
         home.spool, [spool.Event("prediction_log", row) for row in rows]

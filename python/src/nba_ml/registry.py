@@ -162,20 +162,19 @@ def choose(home: Home, model_id: str | None) -> dict[str, Any]:
     Raises UserError when there is none.
     """
     models = connect(home).read("select * from model_registry")
-    rows: list[dict[str, Any]] = models.to_dict("records")
-    if model_id:
-        for row in rows:
-            if row["model_id"] == model_id:
-                return row
-        known = ", ".join(sorted(row["model_id"] for row in rows)) or "none"
-        raise UserError(f"No model {model_id} is registered (known: {known}).")
-    for row in rows:
-        if row["status"] == "production":
-            return row
-    usable = [row for row in rows if row["status"] != "retired"]
-    if not usable:
-        raise UserError("No model is registered. Run: nba-ml train")
-    return max(usable, key=lambda row: Version.parse(row["model_version"]))
+    is_meant = models["model_id"] == model_id
+    found = models[is_meant if model_id else models["status"] != "retired"]
+    if found.empty:
+        known = ", ".join(sorted(models["model_id"])) or "none"
+        named = f"No model {model_id} is registered (known: {known})."
+        raise UserError(
+            named if model_id else "No model is registered. Run: nba-ml train"
+        )
+
+    def precedence(row: dict[str, Any]) -> tuple[bool, Version]:
+        return row["status"] == "production", Version.parse(row["model_version"])
+
+    return max(found.to_dict("records"), key=precedence)
 
 
 def status(home: Home) -> dict[str, Any]:

@@ -57,10 +57,6 @@ class Home:
     def models(self) -> Path:
         return self.root / "models"
 
-    @property
-    def serving(self) -> Path:
-        return self.root / "serving"
-
 
 def home(target: str | None = None) -> Home:
     """The state folder, absolute; relative values count from the working folder.
@@ -99,6 +95,11 @@ def read_profile(target: str) -> dict[str, Any]:
     return {name: filled(value) for name, value in outputs[target].items()}
 
 
+def present() -> datetime:
+    """The present, whatever the clock says, as naive UTC."""
+    return datetime.now(UTC).replace(tzinfo=None)
+
+
 def clock() -> datetime:
     """Now, or the frozen `NBA_ML_AS_OF` (ISO 8601, UTC), as naive UTC.
 
@@ -106,7 +107,7 @@ def clock() -> datetime:
     """
     text = os.environ.get("NBA_ML_AS_OF", "").strip()
     if not text:
-        return datetime.now(UTC).replace(tzinfo=None)
+        return present()
     try:
         # a date alone is its noon: its games are still to come
         moment = datetime.fromisoformat(f"{text}T12:00" if len(text) == 10 else text)

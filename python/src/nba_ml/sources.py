@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +19,7 @@ import pyarrow.parquet
 from nba_ml import contracts
 from nba_ml.contracts import Table, Violation
 from nba_ml.files import write_atomically
-from nba_ml.settings import UserError, clock
+from nba_ml.settings import UserError, clock, present
 
 if TYPE_CHECKING:
     from nba_ml.bigquery import BigQuery
@@ -173,7 +173,7 @@ def import_files(
                 "works without it. Give its file, too."
             )
     # Data that stand still are history: the real clock judges them.
-    now = _now() if frozen_clock else clock()
+    now = present() if frozen_clock else clock()
     seen, tables = [], {}
     for name, files in found.items():
         contract = contracts.tables()[name]
@@ -184,8 +184,11 @@ def import_files(
         title = "nothing was imported; the data break the contract:"
         raise UserError("\n".join([title, *problems]))
     if warehouse:
-        for name, data in tables.items():
-            warehouse.load(contracts.tables()[name].relation, data)
+        relations = {name: contracts.tables()[name].relation for name in tables}
+        for relation in relations.values():
+            warehouse.claim(relation)
+        for name, relation in relations.items():
+            warehouse.load(relation, tables[name])
     else:
         as_of = _last_noon(tables) if frozen_clock else None
         publish(raw, tables, as_of, source, is_kept)
@@ -200,7 +203,7 @@ def inspect(
     Reads only. Raises UserError for a file that cannot be read at all.
     """
     found, ignored = find([path])
-    now = _now() if (path / "as_of").exists() else clock()
+    now = present() if (path / "as_of").exists() else clock()
     seen = [
         _inspect_files(contract, found[name], encoding, now, minutes)[0]
         if name in found
@@ -270,10 +273,6 @@ def publish(
     for name in stale - content.keys():
         (raw / name).unlink(missing_ok=True)
     write_atomically(raw / "origin.json", json.dumps(source).encode())
-
-
-def _now() -> datetime:
-    return datetime.now(UTC).replace(tzinfo=None)
 
 
 def _read_csv(path: Path, encoding: str) -> pyarrow.Table:

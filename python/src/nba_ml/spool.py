@@ -94,7 +94,7 @@ def sync(home: Home) -> Synced:
     All readable files are one transaction; when one of them does not fit, each
     is a transaction of its own, and the unfit stay. Safe beside other syncs
     and after a kill between commit and deletion: ids decide what is new.
-    Raises WarehouseUnavailable with nothing loaded.
+    Raises WarehouseUnavailable with every file kept.
     """
     warehouse = connect(home)
     result = Synced()

@@ -60,12 +60,9 @@ class Folder:
     def write(self, name: str, content: bytes, generation: int = NEW) -> int:
         """Replace `generation`, all or nothing; return the new one. Raises Taken."""
         path = self.root / name
-        path.parent.mkdir(parents=True, exist_ok=True)
         with locked(self.root / ".writing"), suppress(FileExistsError, Missing):
-            if generation == NEW:
-                path.open("xb").close()
-            if generation in (NEW, self.read(name)[1]):
-                write_atomically(path, content)
+            if generation == NEW or generation == self.read(name)[1]:
+                write_atomically(path, content, is_new=generation == NEW)
                 return _generation(content)
         raise Taken(self.uri(name))
 

@@ -54,7 +54,8 @@ class Warehouse(Protocol):
     def append(self, batch: Mapping[str, Rows]) -> dict[str, int]:
         """Append rows that are not there yet; return how many were new, by table.
 
-        One transaction for all tables. The first column of a table is the id
+        One transaction, on BigQuery one for each part that fits a request, model_events
+        last. Twice the same adds nothing. The first column of a table is the id
         that decides what is new. Columns are named in the insert, so a column
         added by dbt stays NULL instead of shifting every value by one.
         Raises UserError for an unknown table or column, or an unfit value.
