@@ -96,7 +96,7 @@ def test_total_and_price() -> None:
     # 1024 + 1 + 20 + 1 MiB
     assert rows["total"] == ["total", "1,096,810,496"]
     # 1024 + 10 + 20 + 10 MiB are billed, of 1,048,576 in a TiB: 1064 / 1048.576
-    assert "About 1.0147 USD at 1000 USD per TiB" in text
+    assert "At least 1.0147 USD at 1000 USD per TiB" in text
     assert "Prices change" in text
     assert "Too low: 1 queries are not known" in text
     names = [line.split()[0] for line in text.splitlines() if line.strip()]
