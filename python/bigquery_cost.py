@@ -148,9 +148,9 @@ def report(found: list[Scan], price: float) -> str:
     dollars = sum(scan.billed for scan in found) / TIB * price
     text = captured.get() + (
         f"At least {dollars:.4f} USD at {price:g} USD per TiB, each query as 10 MiB or"
-        " more (BigQuery:\neach table that it reads). Prices change and differ by region:"
-        "\ncloud.google.com/bigquery/pricing. Storage, training, nba-ml check and whatever"
-        "\nelse reads come on top."
+        " more\n(BigQuery: each table that it reads). Prices change, and by region:"
+        "\ncloud.google.com/bigquery/pricing. Storage, training, nba-ml check"
+        " and whatever\nelse reads come on top."
     )
     if unknown := sum(scan.bytes is None for scan in found):
         text += (
