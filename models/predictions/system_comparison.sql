@@ -1,7 +1,7 @@
 -- Is our model better than the system that the user has? Both, and the baselines,
 -- on identical rows.
 {%- set float = dbt.type_float() %}
-{%- set difference = exact('model_error - system_error') %}
+{%- set difference = 'model_error - system_error' %}
 with
 
 compared as (
@@ -61,6 +61,7 @@ players as (
         player_lookup
 ),
 
+-- half_width of the 95 % interval of mae_difference
 totals as (
     select
         system_id,
@@ -75,7 +76,7 @@ totals as (
         cast(sum(system_bias) as {{ float }}) / sum(row_count) as system_bias,
         cast(sum(model_error) as {{ float }}) / sum(row_count) as model_mae,
         cast(sum(model_bias) as {{ float }}) / sum(row_count) as model_bias,
-        cast(sum({{ difference }}) as {{ float }}) / sum(row_count)
+        cast(sum({{ exact(difference) }}) as {{ float }}) / sum(row_count)
             as mae_difference,
         cast(sum(rule_error) as {{ float }}) / sum(row_count) as rule_mae,
         cast(sum(last_5_error) as {{ float }}) / sum(row_count) as last_5_mae,
@@ -83,44 +84,13 @@ totals as (
         cast(sum(season_error) as {{ float }}) / sum(row_count)
             as season_average_mae,
         cast(sum(outcome_disagreements) as int64) as outcome_disagreements,
-
-        -- for the interval
-        cast(sum({{ difference }} * {{ difference }}) as {{ float }})
-            as squared_differences,
-        cast(sum({{ difference }} * {{ exact('row_count') }}) as {{ float }})
-            as differences_by_rows,
-        cast(sum(row_count * row_count) as {{ float }}) as squared_rows
+        1.96 * {{ cluster_robust_error(difference, 'row_count') }} as half_width
     from players
     group by
         system_id,
         model_id,
         evidence,
         population
-),
-
--- 1.96 cluster-robust standard errors, the players being the clusters: the sum over
--- players of (difference - row_count * mae_difference)^2, multiplied out. Below 10
--- players it would promise too much.
-intervals as (
-    select
-        *,
-        case
-            when players >= 10
-                then
-                    1.96
-                    * sqrt(
-                        greatest(
-                            squared_differences
-                            - 2 * mae_difference * differences_by_rows
-                            + mae_difference * mae_difference * squared_rows,
-                            0
-                        )
-                        * players
-                        / (players - 1)
-                    )
-                    / n
-        end as half_width
-    from totals
 ),
 
 final as (
@@ -154,7 +124,7 @@ final as (
 
         ---------- can the grades be trusted
         outcome_disagreements
-    from intervals
+    from totals
 )
 
 select * from final

@@ -1,4 +1,8 @@
--- Any two models on the test rows that both were scored on.
+-- Any two models on the test rows that both were scored on. A model's test rows are
+-- later than its training and validation rows, so the shared ones are later than both
+-- models'.
+{%- set float = dbt.type_float() %}
+{%- set difference = 'error - other_error' %}
 with
 
 predictions as (
@@ -23,6 +27,7 @@ pairs as (
     select
         one.model_id,
         other.model_id as other_model_id,
+        one.player_lookup,
         one.game_date,
         tiers.tier,
         one.absolute_error,
@@ -54,22 +59,62 @@ populations as (
     where tier is not null
 ),
 
+-- exact sums by player: the rows of one player are not independent of each other
+players as (
+    select
+        model_id,
+        other_model_id,
+        population,
+        player_lookup,
+        count(*) as row_count,
+        min(game_date) as first_date,
+        max(game_date) as last_date,
+        sum({{ exact('absolute_error') }}) as error,
+        sum({{ exact('other_absolute_error') }}) as other_error
+    from populations
+    group by
+        model_id,
+        other_model_id,
+        population,
+        player_lookup
+),
+
+totals as (
+    select
+        model_id,
+        other_model_id,
+        population,
+        cast(sum(row_count) as int64) as n,
+        count(*) as players,
+        cast(sum(error) as {{ float }}) / sum(row_count) as mae,
+        cast(sum(other_error) as {{ float }}) / sum(row_count) as other_mae,
+        cast(sum({{ exact(difference) }}) as {{ float }}) / sum(row_count)
+            as mae_difference,
+        1.96 * {{ cluster_robust_error(difference, 'row_count') }} as half_width,
+        min(first_date) as first_date,
+        max(last_date) as last_date
+    from players
+    group by
+        model_id,
+        other_model_id,
+        population
+),
+
 final as (
     select
         model_id,
         other_model_id,
         population,
-        count(*) as n,
-        avg(absolute_error) as mae,
-        avg(other_absolute_error) as other_mae,
-        avg(absolute_error - other_absolute_error) as mae_difference,
-        min(game_date) as first_date,
-        max(game_date) as last_date
-    from populations
-    group by
-        model_id,
-        other_model_id,
-        population
+        n,
+        players,
+        mae,
+        other_mae,
+        mae_difference,
+        mae_difference - half_width as mae_difference_low,
+        mae_difference + half_width as mae_difference_high,
+        first_date,
+        last_date
+    from totals
 )
 
 select * from final
