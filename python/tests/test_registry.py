@@ -125,8 +125,8 @@ def test_dbt_tests_pass_on_a_real_registry_and_catch_violations(
     home = Home(tmp_path)
     shutil.copy(trained[0].warehouse, home.warehouse)
     shutil.copytree(built.root / "target", tmp_path / "target")
-    path = "path:models/registry"
-    selection = ["--select", path, "path:models/predictions", "stg_prediction_history"]
+    selection = ["--select", "path:models/registry", "path:models/predictions"]
+    selection += ["stg_prediction_history", "deployment_gates"]
     healthy = small_warehouse.dbt(home, "build", *selection, "--full-refresh")
     assert healthy.returncode == 0, healthy.stdout
     kept = registry.status(home)["models"]
