@@ -10,7 +10,8 @@ import small_warehouse
 from nba_ml.settings import Home
 from nba_ml.warehouse import DuckDB
 
-MODELS = ("stg_prediction_history", "compared_predictions", "system_comparison")
+MODELS = ("stg_prediction_history", "pregame_predictions")
+MODELS += ("compared_predictions", "system_comparison")
 CLOCK = "2024-03-30T12:00:00"
 
 
