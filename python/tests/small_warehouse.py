@@ -112,6 +112,11 @@ def load(path: Path, frame: pd.DataFrame, as_of: str = "2024-03-30 12:00:00") ->
         ]
         .drop_duplicates()
         .assign(tip_off_at=pd.Timestamp("NaT")),
+        "stg_player_game_summary": frame[~frame["is_scheduled"]][
+            [*keys, "target_points"]
+        ]
+        .rename(columns={"target_points": "points"})
+        .assign(is_played=True, is_partial=False),
         "stg_player_availability": frame[["game_id", "game_date"]].tail(1),
     }
     catalog = limits.rename_axis("feature_name").reset_index()
