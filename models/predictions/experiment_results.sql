@@ -66,10 +66,10 @@ totals as (
         / nullif(sum(staging_rows), 0) as staging_bias,
         cast(sum({{ exact(difference) }}) as {{ float }})
         / nullif(sum(staging_rows), 0) as paired_difference,
-        {{ clustered_error(difference, 'staging_rows') }} as paired_error,
-        {{ clustered_error('production_error', 'production_rows') }}
+        {{ cluster_robust_error(difference, 'staging_rows') }} as paired_error,
+        {{ cluster_robust_error('production_error', 'production_rows') }}
             as production_mae_error,
-        {{ clustered_error('staging_error', 'staging_rows') }} as staging_mae_error
+        {{ cluster_robust_error('staging_error', 'staging_rows') }} as staging_mae_error
     from players
     group by
         production_model_id,
