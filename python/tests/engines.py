@@ -14,7 +14,7 @@ import pandas as pd
 import pytest
 
 from bigquery_emulator import Emulator
-from nba_ml import warehouse
+from nba_ml import bigquery, warehouse
 from nba_ml.bigquery import BigQuery
 from nba_ml.settings import PROJECT, Home
 from nba_ml.warehouse import DuckDB
@@ -65,24 +65,28 @@ class Engines:
         return done.stdout
 
     def record(self, patch: pytest.MonkeyPatch) -> None:
-        """Keep what Python asks BigQuery from now on."""
-        honest = BigQuery._query
+        """Keep what Python asks BigQuery from now on, by statement."""
+        ask, run = BigQuery._query, BigQuery._run_once
 
-        def recorded(bigquery: BigQuery, sql: str, parameters: Sequence[Any]) -> Any:
-            reprs = [parameter.to_api_repr() for parameter in parameters]
-            types = [spelled(one["parameterType"]) for one in reprs]
-            if any("name" in one for one in reprs):
-                named = {one["name"]: t for one, t in zip(reprs, types, strict=True)}
-                # the analyzer takes one statement, its parameters by position
-                for part in sql.split("; "):
-                    if part.startswith("insert"):
-                        [name] = re.findall(r"@(\w+)", part)
-                        self.asked[part.replace(f"@{name}", "?")] = [named[name]]
-            else:
-                self.asked[sql] = types
-            return honest(bigquery, sql, parameters)
+        def asked(engine: BigQuery, sql: str, values: Sequence[Any]) -> Any:
+            self.asked[sql] = [bigquery._TYPES[type(value)] for value in values]
+            return ask(engine, sql, values)
 
-        patch.setattr(BigQuery, "_query", recorded)
+        def run_once(
+            engine: BigQuery, name: str, sql: str, parameters: Sequence[Any]
+        ) -> Any:
+            types = {one.name: one.to_api_repr()["parameterType"] for one in parameters}
+            for part in sql.split("; "):
+                # the rest are BigQuery's variables and transactions
+                if "insert into" in part:
+                    [name_] = re.findall(r"@(\w+)\)", part)
+                    statement = part[part.index("insert into") :]
+                    spelt = spelled(types[name_])
+                    self.asked[statement.replace(f"@{name_}", "?")] = [spelt]
+            return run(engine, name, sql, parameters)
+
+        patch.setattr(BigQuery, "_query", asked)
+        patch.setattr(BigQuery, "_run_once", run_once)
 
     def relations(self) -> list[str]:
         """Tables and views that dbt built; both engines must have the same."""
