@@ -88,8 +88,9 @@ def test_without_a_fault_a_batch_arrives(home: Home) -> None:
 
 @pytest.mark.parametrize("status, reason", [(503, "backendError"), (502, "badGateway")])
 def test_a_passing_server_error_is_retried(
-    home: Home, way: Proxy, status: int, reason: str
+    home: Home, way: Proxy, status: int, reason: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv("NBA_ML_BIGQUERY_RETRY_SECONDS", "30")
     spooled(home)
     way.faults.append(Fault(JOBS, status, reason, times=2))
     assert spool.sync(home).rows == {"model_events": 1, "model_metrics": 1}
