@@ -100,7 +100,7 @@ $(NBA_ML_HOME)/docs/index.html: $(BUILT)
 	@$(BIN)/dbt --quiet docs generate --static
 	@mkdir -p "$(NBA_ML_HOME)/docs"
 	@$(BIN)/dbt-features lint --strict >/dev/null
-	@$(BIN)/dbt-features build --connection nba_ml --no-cache >/dev/null
+	@$(BIN)/dbt-features build --connection nba_ml --target $(or $(NBA_ML_TARGET),duckdb) --no-cache >/dev/null
 	@rm -rf "$(NBA_ML_HOME)/docs/features"
 	@cp -r target/feature-catalog "$(NBA_ML_HOME)/docs/features"
 	@cp target/static_index.html $@
