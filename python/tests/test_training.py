@@ -444,11 +444,14 @@ elif moment == "registered":
     real = spool.write
     spool.write = lambda *a: (real(*a), die())
 elif moment.startswith("file"):
-    real, left = files.Path.replace, [int(moment[4:])]
-    def replace(*a):
-        left[0] -= 1
-        die() if left[0] < 0 else real(*a)
-    files.Path.replace = replace
+    left = [int(moment[4:])]
+    def counted(real):
+        def publish(*a):
+            left[0] -= 1
+            die() if left[0] < 0 else real(*a)
+        return publish
+    files.Path.replace = counted(files.Path.replace)
+    files.os.link = counted(files.os.link)
 print(training.train(settings.home(), small_warehouse.config()).model_id)
 """
 

@@ -92,7 +92,8 @@ class BigQuery:
                     bqstorage_client=self.storage,
                     create_bqstorage_client="api_endpoint" not in self.profile,
                 )
-            except exceptions.Forbidden:  # the role for it is missing
+            except exceptions.Forbidden:  # the role for it is missing; ask again
+                rows = self._query(sql, parameters)
                 return rows.to_arrow(create_bqstorage_client=False)
 
     def append(self, batch: Mapping[str, Rows]) -> dict[str, int]:

@@ -23,7 +23,8 @@ def write_atomically(path: Path, content: bytes, is_new: bool = False) -> Path:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        (os.link if is_new else os.replace)(temporary, path)
+        publish = os.link if is_new else Path.replace
+        publish(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
     flush_folder(path.parent)
