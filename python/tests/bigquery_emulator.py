@@ -43,7 +43,9 @@ class Emulator:
 
     def storage_client(self) -> BigQueryReadClient:
         """A client of its Storage API; Google's library would go to Google."""
-        channel = grpc.insecure_channel(self.storage)
+        # as Google's own transport has it; gRPC's default is 4 MB
+        options = [("grpc.max_receive_message_length", -1)]
+        channel = grpc.insecure_channel(self.storage, options)
         return BigQueryReadClient(transport=BigQueryReadGrpcTransport(channel=channel))
 
 
