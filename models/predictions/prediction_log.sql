@@ -23,6 +23,7 @@ select
     cast(null as string) as feature_version,
     cast(null as string) as features_hash,
     cast(null as bool) as has_availability_report,
+    cast(null as string) as dbt_invocation_id,
 
     ---------- when, and how fast
     cast(null as {{ dbt.type_float() }}) as inference_time_ms,

@@ -16,6 +16,7 @@ final as (
         predictions.model_id,
         predictions.artifact_sha256,
         predictions.features_hash,
+        predictions.dbt_invocation_id as prediction_dbt_invocation_id,
         predictions.artifact_sha256
         = trained.artifact_sha256 as is_registered_artifact,
         trained.training_frame_sha256,

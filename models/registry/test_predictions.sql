@@ -6,6 +6,9 @@ select
     cast(null as string) as player_lookup,
     cast(null as date) as game_date,
     cast(null as {{ dbt.type_float() }}) as predicted_points,
-    cast(null as int64) as actual_points
+    cast(null as int64) as actual_points,
+    cast(null as {{ dbt.type_float() }}) as predicted_low,
+    cast(null as {{ dbt.type_float() }}) as predicted_high,
+    cast(null as {{ dbt.type_float() }}) as confidence
 from (select 1 as nothing) as empty_source
 where 1 = 0

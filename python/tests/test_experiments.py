@@ -213,8 +213,9 @@ def test_violations_are_found(experiment_home: Home) -> None:
     assert built.returncode == 0, built.stdout
     warehouse.run(
         "insert into request_log values"
-        " ('twice', '/predict', 200, 1, 1.5, timestamp '2024-01-01'),"
-        " ('twice', null, 99, -1, -0.5, null), (null, '/predict', 600, 1, 1, null)"
+        " ('twice', '/predict', 200, 1, 1.5, timestamp '2024-01-01', null),"
+        " ('twice', null, 99, -1, -0.5, null, null),"
+        " (null, '/predict', 600, 1, 1, null, null)"
     )
     names = [*chosen, "--exclude", "test_type:unit"]
     broken = small_warehouse.dbt(experiment_home, "test", *names)
