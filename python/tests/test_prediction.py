@@ -69,7 +69,7 @@ def test_next_slate_is_predicted_logged_and_published(trained_home: Home) -> Non
     assert list(vector) == list(NAMES)
     missing = [json.loads(text)["noise"] is None for text in log["features"]]
     assert missing == store["noise"].isna().tolist()
-    pointer = json.loads((trained_home.root / "serving/features.json").read_text())
+    pointer = json.loads((trained_home.root / "serving/features_v1.json").read_text())
     published = (trained_home.root / "serving" / pointer["path"]).read_bytes()
     assert pointer["features_hash"] == hashlib.sha256(published).hexdigest()
     assert set(log["features_hash"]) == {pointer["features_hash"]}

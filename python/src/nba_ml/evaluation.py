@@ -50,16 +50,14 @@ class Levels:
             within_5=[float((np.abs(g) <= 5).mean()) for g in groups],
         )
 
-    def apply(self, predicted: np.ndarray) -> pd.DataFrame:
-        """Columns predicted_low (at least 0), predicted_high, confidence."""
+    def apply(self, predicted: np.ndarray) -> dict[str, np.ndarray]:
+        """Arrays predicted_low (at least 0), predicted_high, confidence."""
         level = np.searchsorted(np.array(self.edges), predicted, side="left")
-        return pd.DataFrame(
-            {
-                "predicted_low": np.maximum(predicted + np.array(self.low)[level], 0),
-                "predicted_high": predicted + np.array(self.high)[level],
-                "confidence": np.array(self.within_5)[level],
-            }
-        )
+        return {
+            "predicted_low": np.maximum(predicted + np.array(self.low)[level], 0),
+            "predicted_high": predicted + np.array(self.high)[level],
+            "confidence": np.array(self.within_5)[level],
+        }
 
 
 def resampled_means(

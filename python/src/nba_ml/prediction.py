@@ -2,28 +2,21 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-import time
 from dataclasses import dataclass
 from datetime import date, timedelta
-from uuid import NAMESPACE_OID, uuid4, uuid5
+from uuid import NAMESPACE_OID, uuid5
 
-import numpy as np
 import pandas as pd
 
-from nba_ml import artefact, registry, spool, training
-from nba_ml.artefact import FeatureSet, Manifest
-from nba_ml.evaluation import Levels
-from nba_ml.files import write_atomically
+from nba_ml import artefact, registry, serving, spool, training
+from nba_ml.artefact import FeatureSet
+from nba_ml.scoring import Scorer
+from nba_ml.serving import Snapshot
 from nba_ml.settings import Home, UserError, present
 from nba_ml.store import resolve
 from nba_ml.warehouse import Warehouse, connect
 
 LIVE = timedelta(hours=24)
-# A prediction is the same when these are: a repeat gets the same id.
-IDENTITY = ["model_id", "artifact_sha256", "features_hash", "game_id"]
-IDENTITY += ["player_lookup", "mode"]
 
 
 @dataclass(frozen=True)
@@ -52,66 +45,63 @@ def predict(
     """Score the scheduled games of `day` (default: the next slate) and log it.
 
     Source: feature_store of the model's feature version. A repeat on the same
-    features logs nothing twice. `backfill` scores played games too, and does
-    not touch what is served. Raises UserError.
+    features logs nothing twice. The features of the slate are published for the
+    workers, for this model and for those that are served; `backfill` scores played
+    games too, and does not touch what is served. Raises UserError.
     """
     spool.sync(home)
-    warehouse = connect(home)
     chosen = registry.choose(home, model_id)
-    version, status = str(chosen["feature_version"]), chosen["status"]
-    catalog = training.read_features(warehouse, version)
-    features = FeatureSet(version, tuple(catalog["feature_name"]))
+    snapshot, content = snapshot_of(home, str(chosen["feature_version"]), day, mode)
     store, name = resolve(home, chosen["gcs_path"])
-    model = artefact.load(store, name, features, chosen["artifact_sha256"])
-    [build] = warehouse.read("select * from build_info").to_dict("records")
-    now = present()
-    if mode is None:
-        mode = "live" if abs(now - build["as_of"]) <= LIVE else "replay"
-    found = _read(warehouse, version, day, scheduled=mode != "backfill")
-    in_scope = found["games_played_prior"] >= model.manifest.config["min_prior_games"]
-    slate = found[in_scope].reset_index(drop=True)
-    if slate.empty:
-        raise UserError(f"All {len(found)} players of that date have too few games.")
-    begun = time.perf_counter()
-    points = model.predict(slate)
-    milliseconds = (time.perf_counter() - begun) * 1000
-    content = _snapshot(slate, features)
-    snapshot = hashlib.sha256(content).hexdigest()
-    predicted_at = build["as_of"] if mode == "replay" else now
-    log = _log(model.manifest, slate, points, mode, snapshot).assign(
-        variant=status if status in ("production", "staging") else "candidate",
-        inference_time_ms=milliseconds,
-        request_id=str(uuid4()),
-        predicted_at=predicted_at.isoformat(),
+    model = artefact.load(store, name, snapshot.features, chosen["artifact_sha256"])
+    scorer = Scorer(model, snapshot)
+    if not scorer.in_scope:
+        count = len(snapshot.rows)
+        raise UserError(f"All {count} players of that date have too few games.")
+    identity = [model.manifest.model_id, model.manifest.artifact_sha256]
+    identity += [snapshot.pointer.features_hash, snapshot.pointer.mode]
+    rows = scorer.score(
+        scorer.in_scope,
+        variant=registry.variant(chosen["status"]),
+        request_id=str(uuid5(NAMESPACE_OID, "|".join(identity))),
     )
-    if mode != "backfill":
-        name = f"features-{snapshot[:16]}.parquet"
-        write_atomically(home.root / "serving" / name, content)
-        pointer = {
-            "path": name,
-            "features_hash": snapshot,
-            "feature_version": version,
-            "game_date": log["game_date"].iloc[0],
-            "players": len(slate),
-            "as_of": build["as_of"].isoformat(),
-            "dbt_invocation_id": build["dbt_invocation_id"],
-        }
-        text = json.dumps(pointer, indent=2)
-        write_atomically(home.root / "serving" / "features.json", text.encode())
-    rows = log.to_dict("records")
+    if (pointer := snapshot.pointer).mode != "backfill":
+        place = serving.open_serving(home)
+        serving.publish(place, pointer, content)
+        for version in registry.served_feature_versions(home):
+            if version != snapshot.features.version:
+                other, content = snapshot_of(home, version, day, pointer.mode)
+                serving.publish(place, other.pointer, content)
     written = spool.write(
         home.spool, [spool.Event("prediction_log", row) for row in rows]
     )
     is_synced, notes = spool.try_sync(home, written)
     return Slate(
         model_id=model.manifest.model_id,
-        game_date=slate["game_date"].iloc[0].date(),
-        mode=mode,
-        rows=log.sort_values("predicted_points", ascending=False),
-        skipped=int((~in_scope).sum()),
+        game_date=date.fromisoformat(pointer.game_date),
+        mode=pointer.mode,
+        rows=pd.DataFrame(rows).sort_values("predicted_points", ascending=False),
+        skipped=len(snapshot.rows) - len(rows),
         is_synced=is_synced,
         notes=notes,
     )
+
+
+def snapshot_of(
+    home: Home, version: str, day: date | None = None, mode: str | None = None
+) -> tuple[Snapshot, bytes]:
+    """The features of one slate as the store has them, and the file to publish.
+
+    Without `mode` it is live when the tables are less than 24 hours old.
+    """
+    warehouse = connect(home)
+    catalog = training.read_features(warehouse, version)
+    features = FeatureSet(version, tuple(catalog["feature_name"]))
+    [build] = warehouse.read("select * from build_info").to_dict("records")
+    if mode is None:
+        mode = "live" if abs(present() - build["as_of"]) <= LIVE else "replay"
+    slate = _read(warehouse, version, day, scheduled=mode != "backfill")
+    return serving.take_snapshot(slate, features, mode, build)
 
 
 def _read(
@@ -144,35 +134,3 @@ def _read(
         kind = "scheduled" if scheduled else "regular-season"
         raise UserError(f"The store has no {kind} game on {day}; {known}.")
     return found
-
-
-def _snapshot(slate: pd.DataFrame, features: FeatureSet) -> bytes:
-    keys = ["game_id", "player_lookup", "game_date", "feature_quality_score"]
-    return slate[[*keys, *features.names]].to_parquet(index=False)
-
-
-def _log(
-    manifest: Manifest,
-    slate: pd.DataFrame,
-    points: np.ndarray,
-    mode: str,
-    snapshot: str,
-) -> pd.DataFrame:
-    values = slate[manifest.feature_names].astype(float).astype(object)
-    vectors = values.where(values.notna(), None).to_dict("records")
-    bounds = Levels(**manifest.levels).apply(points)
-    log = slate[["player_lookup", "game_id"]].assign(
-        game_date=slate["game_date"].dt.strftime("%Y-%m-%d"),
-        predicted_points=points,
-        **bounds,
-        feature_quality_score=slate["feature_quality_score"].astype(float),
-        has_availability_report=slate["has_availability_report"].astype(bool),
-        features=[json.dumps(vector) for vector in vectors],
-        model_id=manifest.model_id,
-        artifact_sha256=manifest.artifact_sha256,
-        mode=mode,
-        feature_version=manifest.feature_version,
-        features_hash=snapshot,
-    )
-    keys = log[IDENTITY].agg("|".join, axis=1)
-    return log.assign(prediction_id=[str(uuid5(NAMESPACE_OID, key)) for key in keys])

@@ -177,6 +177,20 @@ def choose(home: Home, model_id: str | None) -> dict[str, Any]:
     return max(found.to_dict("records"), key=precedence)
 
 
+def variant(status: str) -> str:
+    """What prediction_log calls a model of this status."""
+    return status if status in ("production", "staging") else "candidate"
+
+
+def served_feature_versions(home: Home) -> list[str]:
+    """Feature versions that the production and the staging model need."""
+    found = connect(home).read(
+        "select distinct feature_version from model_registry"
+        " where status in ('production', 'staging') order by feature_version"
+    )
+    return list(found["feature_version"])
+
+
 def status(home: Home) -> dict[str, Any]:
     """Models, the live one, freshness of the data, spool backlog and orphans."""
     warehouse = connect(home)
