@@ -19,6 +19,7 @@ from nba_simulator import simulate
 
 if TYPE_CHECKING:
     from nba_ml.artefact import Manifest
+    from nba_ml.deployment import Deployed
     from nba_ml.settings import Home
     from nba_ml.sources import Inspection
 
@@ -232,7 +233,7 @@ def status(home: Home, compare: tuple[str, str] | None, json_: bool) -> None:
     \b
         nba-ml status --compare xgboost_v1.1.0 xgboost_v1.0.0
     """
-    from nba_ml import artefact, registry
+    from nba_ml import artefact, deployment, registry
     from nba_ml.store import resolve
 
     if compare:
@@ -242,7 +243,7 @@ def status(home: Home, compare: tuple[str, str] | None, json_: bool) -> None:
         shown = ["population", "n", "mae", "other_mae", "mae_difference"]
         rows = [[_text(pair[name]) for name in shown] for pair in pairs]
         return _print_table(["population", "N", *compare, "difference"], rows)
-    facts = registry.status(home)
+    facts = registry.status(home) | {"out_of_step": deployment.differences(home)}
     if json_:
         return _print_json(facts)
     shown = ["model_id", "status", "trained_at", "test_mae", "baseline_mae", "skill"]
@@ -268,6 +269,104 @@ def status(home: Home, compare: tuple[str, str] | None, json_: bool) -> None:
         click.echo(f"{name + ':':<11}{value}")
     for orphan in facts["orphans"]:
         click.secho(f"Orphan: {orphan}", fg="yellow")
+    for difference in facts["out_of_step"]:
+        click.secho(f"Out of step: {difference}", fg="red")
+
+
+worker = click.option(
+    "--worker", metavar="URL", help="A running worker to look through.  [this process]"
+)
+
+
+@cli.command()
+@click.argument("version", default="latest")
+@click.option(
+    "--challenger", is_flag=True, help="Stop beside the production model, for a test."
+)
+@click.option(
+    "--traffic-split",
+    type=click.FloatRange(0, 1, min_open=True),
+    help="Share of players that the challenger answers.  [none: shadow]",
+)
+@click.option("--load-strategy", type=click.Choice(["eager", "lazy"]), default="eager")
+@click.option("--force", metavar="REASON", help="Pass over gates that do not hold.")
+@click.option(
+    "--watch",
+    type=click.FloatRange(min=0),
+    default=3600,
+    show_default=True,
+    help="Seconds to watch after the promotion.",
+)
+@worker
+@in_home
+@as_json
+def deploy(
+    home: Home,
+    version: str,
+    challenger: bool,
+    traffic_split: float | None,
+    worker: str | None,
+    json_: bool,
+    **options: Any,
+) -> None:
+    """Put a model into production, step by step; roll back when it degrades.
+
+    VERSION is such as 1.1.0; without it the newest. Repeat it after a kill.
+
+    Example:
+
+    \b
+        nba-ml deploy 1.1.0 --worker http://127.0.0.1:8000
+    """
+    from nba_ml import deployment, probe
+
+    plan = deployment.Plan(
+        role="challenger" if challenger else "production",
+        mode="split" if traffic_split else "shadow",
+        traffic_split=traffic_split or 0.0,
+        **options,
+    )
+    through = probe.Worker(worker) if worker else None
+    _print_deployed(deployment.deploy(home, version, plan, through, _say), json_)
+
+
+@cli.command()
+@click.argument("model_id", required=False)
+@click.option("--reason", default="by hand", show_default=True, help="For the record.")
+@worker
+@in_home
+@as_json
+def rollback(
+    home: Home, model_id: str | None, reason: str, worker: str | None, json_: bool
+) -> None:
+    """Put the production model before into production again, or the one named.
+
+    Named, the model in production has its configuration and files set right, and a
+    challenger is withdrawn.
+
+    Example:
+
+    \b
+        nba-ml rollback --reason "wrong on rookies"
+    """
+    from nba_ml import deployment, probe
+
+    through = probe.Worker(worker) if worker else None
+    done = deployment.rollback(home, model_id, reason, through, _say)
+    _print_deployed(done, json_)
+
+
+def _say(line: str) -> None:
+    click.echo(line, err=True)
+
+
+def _print_deployed(done: Deployed, json_: bool) -> None:
+    if json_:
+        return _print_json(asdict(done))
+    click.echo(
+        f"{done.model_id}: {done.status}. Live: {done.live_model_id or 'no model'}, "
+        f"generation {done.generation} of the configuration."
+    )
 
 
 @cli.command("import")

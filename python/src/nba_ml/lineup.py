@@ -22,6 +22,10 @@ class NotServed(UserError):
     """The slate that is published is of another date."""
 
 
+class NoModel(UserError):
+    """The configuration has no production model: nothing may be served."""
+
+
 class Seat:
     """A model of the configuration over the newest features of its version.
 
@@ -127,12 +131,13 @@ def load(home: Home, before: Lineup | None = None) -> Lineup:
     """The lineup that configuration and features say now; `before` if it is the same.
 
     A model that is loaded is not loaded again. A challenger that cannot play stays on
-    the bench; without a champion there is no lineup: UserError.
+    the bench; without a champion there is no lineup: UserError. `before` may serve on,
+    but not after NoModel.
     """
     store = serving.open_serving(home)
     config, _ = serving.read_config(store)
     if config.production_model is None:
-        raise UserError("No model is in production. Run: nba-ml deploy VERSION")
+        raise NoModel("No model is in production. Run: nba-ml deploy")
     champion = _seat(home, store, config.production_model, before)
     challenger, problems = None, []
     if config.staging_model:

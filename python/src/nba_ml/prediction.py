@@ -66,12 +66,10 @@ def predict(
         request_id=str(uuid5(NAMESPACE_OID, "|".join(identity))),
     )
     if (pointer := snapshot.pointer).mode != "backfill":
-        place = serving.open_serving(home)
-        serving.publish(place, pointer, content)
+        serving.publish(serving.open_serving(home), pointer, content)
         for version in registry.served_feature_versions(home):
             if version != snapshot.features.version:
-                other, content = snapshot_of(home, version, day, pointer.mode)
-                serving.publish(place, other.pointer, content)
+                publish(home, version, day, pointer.mode)
     written = spool.write(
         home.spool, [spool.Event("prediction_log", row) for row in rows]
     )
@@ -85,6 +83,15 @@ def predict(
         is_synced=is_synced,
         notes=notes,
     )
+
+
+def publish(
+    home: Home, version: str, day: date | None = None, mode: str | None = None
+) -> Snapshot:
+    """Publish the features of a slate, by default the next one, for the workers."""
+    snapshot, content = snapshot_of(home, version, day, mode)
+    serving.publish(serving.open_serving(home), snapshot.pointer, content)
+    return snapshot
 
 
 def snapshot_of(

@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import re
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Annotated, Any, ClassVar, Literal
 
 import pandas as pd
@@ -82,16 +83,31 @@ def read_config(store: Store) -> tuple[ServingConfig, int]:
         ) from None
 
 
-def write_config(store: Store, config: ServingConfig, replaced: int) -> None:
-    """Replace file generation `replaced`, which is kept beside it. Raises Taken."""
+def write_config(
+    store: Store, production: ProductionModel | None, staging: StagingModel | None
+) -> ServingConfig:
+    """Serve these models from now on; the generation before is kept beside the file.
+
+    Nothing is written when they are served already. Raises Taken when another writer
+    was faster.
+    """
+    content, replaced, before = b"", NEW, ServingConfig()
+    with suppress(Missing):
+        content, replaced = store.read(CONFIG)
+    kept = [re.fullmatch(r"model_config\.(\d+)\.yaml", name) for name in store.names()]
+    last = max((int(match[1]) for match in kept if match), default=-1) + 1
+    with suppress(UserError):  # what no one can read is replaced as well
+        before, _ = read_config(store)
+        last = before.generation
+    wanted = ServingConfig(last + 1, production, staging)
+    if before == replace(wanted, generation=before.generation):
+        return before
     if replaced != NEW:
-        content, found = store.read(CONFIG)
-        if found != replaced:
-            raise Taken(store.uri(CONFIG))
         with suppress(Taken):  # kept by an earlier attempt
-            store.write(f"model_config.{config.generation - 1}.yaml", content)
-    text = yaml.safe_dump(asdict(config), sort_keys=False)
+            store.write(f"model_config.{last}.yaml", content)
+    text = yaml.safe_dump(asdict(wanted), sort_keys=False)
     store.write(CONFIG, text.encode(), replaced)
+    return wanted
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,632 @@
+"""Deployment: a registered model becomes what serves, or a sentence says why not.
+
+The registry decides, by its events; configuration and files follow (`align`). So a
+deployment that was killed anywhere is finished, or taken back, by the next command.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import PurePosixPath
+from typing import Any, Literal, NoReturn
+
+import pandas as pd
+
+from nba_ml import artefact, prediction, registry, serving, spool
+from nba_ml.artefact import Version
+from nba_ml.probe import InProcess, Probe, Seen
+from nba_ml.scoring import Scorer
+from nba_ml.serving import ProductionModel, StagingModel
+from nba_ml.settings import Home, UserError
+from nba_ml.spool import Event
+from nba_ml.store import Missing, Store, Taken, open_store, resolve
+from nba_ml.warehouse import WarehouseUnavailable, connect
+
+SIZES = 1_000, 200_000_000  # bytes of a model file
+POINTS = 0.0, 60.0  # of any prediction
+LOCK = "deploying.lock"
+REPLACED = "replaced by"  # why a good model is retired
+SILENT = timedelta(minutes=10)  # after which a deployer in the cloud counts as dead
+TICK = 60.0  # seconds between two looks of the watch
+WATCHED = 200  # predictions, below which the watch replays the slate
+
+Model = dict[str, Any]
+Say = Callable[[str], None]
+
+
+class Degraded(UserError):
+    """The watch saw a limit broken, and the model before is in production again."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How to deploy.
+
+    A `challenger` stays beside the production model: in `shadow` mode it answers
+    nobody, in `split` mode the share `traffic_split` of the players. `force` is the
+    reason to pass over gates that do not hold. `watch` is how many seconds to watch
+    after the promotion, `patience` how many to wait for a worker.
+    """
+
+    role: Literal["production", "challenger"] = "production"
+    mode: Literal["shadow", "split"] = "shadow"
+    traffic_split: float = 0.0
+    load_strategy: Literal["eager", "lazy"] = "eager"
+    force: str | None = None
+    watch: float = 3600.0
+    patience: float = 60.0
+
+
+@dataclass(frozen=True)
+class Deployed:
+    """What a deployment or rollback came to."""
+
+    model_id: str
+    status: str
+    live_model_id: str | None
+    generation: int
+
+
+def deploy(
+    home: Home,
+    version: str,
+    plan: Plan,
+    probe: Probe | None = None,
+    say: Say = lambda line: None,
+    sleep: Callable[[float], None] = time.sleep,
+) -> Deployed:
+    """Take a registered model through all steps, each recorded in model_events.
+
+    `version` is such as 1.1.0, or `latest`. Repeated after a kill, it goes on where it
+    was. Raises UserError with what serves unchanged, Degraded after a rollback.
+    """
+    with _alone(home, say) as beat:
+        run = _Run(home, plan, probe or InProcess(home), say, sleep, beat)
+        return run.deploy(version)
+
+
+def rollback(
+    home: Home,
+    model_id: str | None = None,
+    reason: str = "by hand",
+    probe: Probe | None = None,
+    say: Say = lambda line: None,
+    sleep: Callable[[float], None] = time.sleep,
+) -> Deployed:
+    """Put `model_id` into production again, by default the one before.
+
+    For the model in production itself only configuration and files are set right; a
+    challenger is withdrawn. Raises UserError with what serves unchanged.
+    """
+    with _alone(home, say) as beat:
+        run = _Run(home, Plan(), probe or InProcess(home), say, sleep, beat)
+        return run.rollback(model_id, reason)
+
+
+def align(home: Home) -> serving.ServingConfig:
+    """Make configuration and files what the registry says; safe to repeat.
+
+    Files leave their old folder only after the configuration names the new one.
+    """
+    models = read_models(home)
+    config = serving.write_config(serving.open_serving(home), *_served(models))
+    store = open_store(home)
+    names = store.names()
+    for model in models:
+        place, kept = resolve(home, model["gcs_path"])
+        for name in _files(names, model["model_id"]):
+            if place.uri(kept) == store.uri(kept) and _folder(name) != _folder(kept):
+                store.delete(name)
+    return config
+
+
+def differences(home: Home) -> list[str]:
+    """Where registry, configuration and files disagree; each with what to do."""
+    models = read_models(home)
+    store, cure = serving.open_serving(home), "Set it right: nba-ml rollback MODEL_ID"
+    try:
+        config, _ = serving.read_config(store)
+    except UserError as error:
+        return [error.message]
+    found = []
+    now = (config.production_model, config.staging_model)
+    for role, serves, meant in zip(
+        ("production", "staging"), now, _served(models), strict=True
+    ):
+        if serves != meant:
+            says, wants = (one.model_id if one else "none" for one in (serves, meant))
+            found.append(
+                f"{store.uri(serving.CONFIG)} has {role} model {says}, and the registry"
+                f" {wants}{'' if says != wants else ', with other settings'}. {cure}"
+            )
+        elif meant:
+            place, name = resolve(home, meant.gcs_path)
+            try:
+                content, _ = place.read(name)
+            except Missing as error:
+                found.append(f"{role} model {meant.model_id}: {error.message}")
+                continue
+            if hashlib.sha256(content).hexdigest() != meant.sha256:
+                found.append(f"{place.uri(name)} is not the file that was registered.")
+    return found
+
+
+def read_models(home: Home) -> list[Model]:
+    """The registry, oldest model first, with the details of the last change."""
+    found = connect(home).read(
+        "select registry.*, changes.details from model_registry as registry"
+        " left join (select model_id, details, row_number() over ("
+        "partition by model_id order by event_at desc, event_sequence desc) as recency"
+        " from model_events where event_type in ('staged', 'promoted', 'rolled_back'))"
+        " as changes on registry.model_id = changes.model_id and changes.recency = 1"
+    )
+    rows = found.to_dict("records")
+    for row in rows:
+        row["details"] = json.loads(row["details"] or "{}")
+    return sorted(rows, key=lambda row: Version.parse(row["model_version"]))
+
+
+def _served(
+    models: Sequence[Model],
+) -> tuple[ProductionModel | None, StagingModel | None]:
+    """What the configuration has to say."""
+    production = staging = None
+    for model in models:
+        file = (model["model_id"], model["gcs_path"], model["artifact_sha256"])
+        details = model["details"]
+        if model["status"] == "production":
+            production = ProductionModel(*file, details.get("load_strategy", "eager"))
+        if model["status"] == "staging":
+            split, mode = details.get("traffic_split", 0.0), details.get("mode")
+            staging = StagingModel(*file, split, mode or "shadow")
+    return production, staging
+
+
+def _files(names: Sequence[str], model_id: str) -> list[str]:
+    return [n for n in names if PurePosixPath(n).name.startswith(f"{model_id}.")]
+
+
+def _folder(name: str) -> str:
+    return PurePosixPath(name).parts[0]
+
+
+def _copy(home: Home, model: Model, folder: str) -> str:
+    """Copy a model's files to `folder` of the store; what its gcs_path will be."""
+    source, name = resolve(home, model["gcs_path"])
+    store: Store = open_store(home)
+    for found in _files(source.names(), model["model_id"]):
+        target = f"{folder}/{PurePosixPath(found).name}"
+        is_there = source.uri(found) == store.uri(target)
+        if is_there or _folder(found) != _folder(name):
+            continue
+        content, _ = source.read(found)
+        try:
+            store.write(target, content)
+        except Taken:  # by an attempt that was killed
+            existing, generation = store.read(target)
+            if existing != content:
+                store.write(target, content, generation)
+    target = f"{folder}/{PurePosixPath(name).name}"
+    return store.uri(target).removeprefix(f"{home.models}/")
+
+
+@contextmanager
+def _alone(home: Home) -> Iterator[Callable[[], None]]:
+    """Hold the lock of deployments; yields what shows that its holder lives."""
+    store = serving.open_serving(home)
+    try:
+        held = store.lock(LOCK)
+    except Taken as error:
+        dead = store.abandoned(LOCK, SILENT)
+        if dead is None:
+            raise UserError(
+                f"Another deployment or rollback is running ({store.uri(LOCK)}). Wait "
+                "for it; should it have died in the cloud, its lock ends 10 minutes "
+                "after its last step."
+            ) from error
+        held = store.lock(LOCK, dead)
+
+    def beat() -> None:
+        nonlocal held
+        held = store.lock(LOCK, held)
+
+    try:
+        yield beat
+    finally:
+        store.delete(LOCK)
+
+
+@dataclass
+class _Run:
+    """One deployment or rollback, under the lock."""
+
+    home: Home
+    plan: Plan
+    probe: Probe
+    say: Say
+    sleep: Callable[[float], None]
+    beat: Callable[[], None]
+
+    # the commands
+
+    def deploy(self, version: str) -> Deployed:
+        if died := self._unfinished():
+            align(self.home)
+        elif found := differences(self.home):
+            raise UserError(
+                "Registry and serving are out of step:\n" + "\n".join(found)
+            )
+        model = self._find(version)
+        model_id, status = model["model_id"], model["status"]
+        if self.plan.role == "challenger" and self._in("production") is None:
+            raise UserError(f"No model is in production for {model_id} to challenge.")
+        if status == "retired":
+            raise UserError(
+                f"{model_id} is retired, and only a rollback brings it back: "
+                f"nba-ml rollback {model_id}"
+            )
+        if status == "production" and died != model_id:
+            self.say(f"{model_id} is in production already.")
+            return self._done(model_id)
+        self._step(model_id, "begin", f"{self.plan.role}, {model_id}")
+        features = prediction.publish(self.home, model["feature_version"])
+        scorer = self._validate_file(model, features)
+        players = [scorer.key(i)[0] for i in scorer.in_scope]
+        if status != "production":
+            self._make_room(model_id, died)
+            self._check_gates(model, scorer)
+            if status == "training":
+                self._stage(model)
+            self._smoke_test(model, players)
+            if self.plan.role == "challenger":
+                return self._finish(model_id, "challenger beside the production model")
+            self._promote(self._find(model_id))
+        self._watch(self._find(model_id), players)
+        return self._finish(model_id, "in production")
+
+    def rollback(self, model_id: str | None, reason: str) -> Deployed:
+        died, live, staged = (
+            self._unfinished(),
+            *map(self._in, ("production", "staging")),
+        )
+        if staged and staged["model_id"] == died:
+            self._withdraw(staged, "its deployment died")
+        target = self._find(model_id) if model_id else self._previous(live)
+        if target is None:
+            raise UserError(
+                "No earlier production model is known to be good. Name one of: nba-ml "
+                "status"
+            )
+        model_id, status = target["model_id"], target["status"]
+        self._step(model_id, "begin", f"rollback to {model_id}, {reason}")
+        if status == "staging":
+            self._withdraw(target, reason)
+        elif status == "retired":
+            self._restore(target, live, reason)
+        elif status == "training":
+            raise UserError(
+                f"{model_id} was never in production: nba-ml deploy {model_id}"
+            )
+        align(self.home)
+        return self._finish(model_id, f"done, {reason}")
+
+    # the steps
+
+    def _validate_file(self, model: Model, features: serving.Snapshot) -> Scorer:
+        store, name = resolve(self.home, model["gcs_path"])
+        content, _ = store.read(name)
+        if not SIZES[0] <= len(content) <= SIZES[1]:
+            self._refuse(
+                model,
+                f"{store.uri(name)} has {len(content):,} bytes, not 1 kB to 200 MB.",
+            )
+        try:
+            loaded = artefact.load(
+                store, name, features.features, model["artifact_sha256"]
+            )
+        except UserError as error:
+            self._refuse(model, error.message)
+        self._step(
+            model["model_id"],
+            "validate file",
+            f"{len(content):,} bytes, sha256 {model['artifact_sha256'][:12]}, loads",
+        )
+        return Scorer(loaded, features)
+
+    def _check_gates(self, model: Model, scorer: Scorer) -> None:
+        points = [
+            row["predicted_points"]
+            for row in scorer.score(scorer.in_scope, "candidate", "check")
+        ]
+        if problem := _implausible(points):
+            self._refuse(model, problem)
+        gates = connect(self.home).read(
+            "select * from model_gates where model_id = ? order by gate, population",
+            [model["model_id"]],
+        )
+        broken = gates[~gates["has_passed"].fillna(False).astype(bool)]
+        reasons = [f"{g.gate}: {g.explanation}" for g in broken.itertuples()]
+        if reasons and not self.plan.force:
+            self._refuse(
+                model,
+                "\n  ".join([f"{len(reasons)} gates do not hold:", *reasons])
+                + '\nIf there is a reason to deploy all the same: --force "the reason"',
+            )
+        text = f"{len(gates) - len(broken)} of {len(gates)} hold"
+        text += f", {len(points)} predictions, {min(points):.1f} to {max(points):.1f}"
+        if reasons:
+            text += f"; passed over, {self.plan.force}: " + "; ".join(reasons)
+        self._step(model["model_id"], "check gates", text)
+
+    def _stage(self, model: Model) -> None:
+        model_id = model["model_id"]
+        location = _copy(self.home, model, "staging")
+        self._step(model_id, "upload", location)
+        details = {"mode": self.plan.mode, "traffic_split": self.plan.traffic_split}
+        self._change(self._event("staged", model_id, location, **details))
+        self._step(
+            model_id,
+            "write configuration",
+            f"generation {self._done(model_id).generation}",
+        )
+
+    def _smoke_test(self, model: Model, players: list[str]) -> None:
+        model_id = model["model_id"]
+        if self._in("production") is None:
+            return self._step(
+                model_id, "smoke tests", "nothing serves yet to test it in"
+            )
+        self._await(model)
+        answers = self.probe.ask(players)
+        points = [answer["predicted_points"] for answer in answers]
+        problem = _implausible(points)
+        if len(answers) < len(players):
+            problem = f"{len(players) - len(answers)} of {len(players)} requests failed"
+        served = self._logged(model_id)
+        if not served and self.plan.mode == "shadow":
+            problem = "none of its predictions reached the log"
+        if found := self._count("parity_mismatches", model_id):
+            problem = f"{found} served features differ from the store's"
+        if problem:
+            self._withdraw(model, problem)
+            self._refuse(model, problem)
+        text = f"{len(answers)} requests answered, {served} predictions of {model_id}"
+        self._step(model_id, "smoke tests", f"{text} logged, features as stored")
+
+    def _promote(self, model: Model) -> None:
+        model_id, live = model["model_id"], self._in("production")
+        location = _copy(self.home, model, "production")
+        changes = []
+        if live:
+            archive = _copy(self.home, live, "archive")
+            reason = f"{REPLACED} {model_id}"
+            changes = self._event("retired", live["model_id"], archive, reason=reason)
+        details = {"load_strategy": self.plan.load_strategy}
+        self._change(changes + self._event("promoted", model_id, location, **details))
+        self._step(model_id, "promote", f"generation {self._done(model_id).generation}")
+
+    def _watch(self, model: Model, players: list[str]) -> None:
+        """Roll back when a limit of deployment_watch is broken."""
+        model_id, watched, rounds = model["model_id"], 0.0, 0
+        if problem := self._missing(model, "production"):
+            self._degraded(model, [problem])
+        enough = math.ceil(WATCHED / len(players)) + 1
+        while True:
+            self.beat()
+            checks = self._checks(model_id)
+            broken = [
+                c.explanation for c in checks.itertuples() if c.has_passed is False
+            ]
+            if broken:
+                self._degraded(model, broken)
+            undecided = checks["has_passed"].isna()
+            if rounds < enough and (undecided.any() or checks.empty):
+                # without traffic the slate is replayed
+                self.probe.ask(players)
+                rounds += 1
+            elif watched < self.plan.watch:
+                self.sleep(pause := min(TICK, self.plan.watch - watched))
+                watched += pause
+            else:
+                break
+        self._sync()  # a deployment that could not see what happened is not done
+        text = "; ".join(str(explanation) for explanation in checks["explanation"])
+        self._step(model_id, "watch", f"{watched:.0f} seconds. {text}")
+
+    def _degraded(self, model: Model, broken: list[str]) -> None:
+        model_id, reason = model["model_id"], "; ".join(broken)
+        self._step(model_id, "watch", f"degraded: {reason}")
+        previous = self._previous(model)
+        self._restore(previous, model, f"rolled back: {reason}")
+        back = previous["model_id"] if previous else "no model, there was none before"
+        self._finish(model_id, f"rolled back to {back}")
+        raise Degraded(f"{model_id} was rolled back to {back}. {reason}")
+
+    def _restore(self, target: Model | None, live: Model | None, reason: str) -> None:
+        """The one in production goes, `target` comes back."""
+        changes = []
+        if live:
+            archive = _copy(self.home, live, "archive")
+            changes = self._event("retired", live["model_id"], archive, reason=reason)
+        if target:
+            features = prediction.publish(self.home, target["feature_version"])
+            place = resolve(self.home, target["gcs_path"])
+            artefact.load(*place, features.features, target["artifact_sha256"])
+            location = _copy(self.home, target, "production")
+            changes += self._event("rolled_back", target["model_id"], location)
+        self._change(changes)
+        if target:
+            self._step(target["model_id"], "roll back", reason)
+            if problem := self._missing(target, "production"):
+                self.say(problem)
+
+    def _withdraw(self, model: Model, reason: str) -> None:
+        archive = _copy(self.home, model, "archive")
+        self._change(self._event("retired", model["model_id"], archive, reason=reason))
+
+    def _make_room(self, model_id: str, died: str | None) -> None:
+        """Another challenger goes, when it is the rest of a deployment that died."""
+        other = self._in("staging")
+        if other is None or other["model_id"] == model_id:
+            return
+        if other["model_id"] != died:
+            raise UserError(
+                f"{other['model_id']} is the challenger. Withdraw it first: nba-ml "
+                f"rollback {other['model_id']}"
+            )
+        self._withdraw(other, f"its deployment died; then came {model_id}")
+        self.say(f"{died} withdrawn: its deployment died.")
+
+    # what the steps share
+
+    def _unfinished(self) -> str | None:
+        """The model of a deployment or rollback that died, if the last one did."""
+        self._sync()
+        found = connect(self.home).read(
+            "select model_id, details from model_events"
+            " where event_type = 'deploy_step'"
+            " order by event_at desc, event_sequence desc limit 1"
+        )
+        for last in found.itertuples():
+            if json.loads(str(last.details))["step"] != "finish":
+                return str(last.model_id)
+        return None
+
+    def _find(self, version: str) -> Model:
+        models = read_models(self.home)
+        if version == "latest":
+            models = [model for model in models if model["status"] != "retired"]
+            version = models[-1]["model_id"] if models else "that is not retired"
+        for model in models:
+            if version in (model["model_id"], model["model_version"]):
+                return model
+        known = ", ".join(model["model_version"] for model in models) or "none"
+        raise UserError(f"No model {version} is registered (known: {known}).")
+
+    def _in(self, status: str) -> Model | None:
+        models = read_models(self.home)
+        return next((model for model in models if model["status"] == status), None)
+
+    def _previous(self, live: Model | None) -> Model | None:
+        """The last one in production before that was not itself rolled back."""
+        changes = connect(self.home).read(
+            "select event_type, model_id, details from model_events where event_type"
+            " in ('promoted', 'rolled_back', 'retired')"
+            " order by event_at, event_sequence, event_id"
+        )
+        good: list[str] = []
+        for change in changes.itertuples():
+            model_id = str(change.model_id)
+            if change.event_type != "retired":
+                good = [*(one for one in good if one != model_id), model_id]
+            elif not json.loads(str(change.details or "{}"))["reason"].startswith(
+                REPLACED
+            ):
+                good = [one for one in good if one != model_id]
+        found = [one for one in good if live is None or one != live["model_id"]]
+        return self._find(found[-1]) if found else None
+
+    def _missing(self, model: Model, role: str) -> str | None:
+        """Wait until the model serves in its role; what is wrong when it does not."""
+        waited = 0.0
+        while True:
+            seen: Seen = self.probe.look()
+            if getattr(seen, role) == model["artifact_sha256"]:
+                return None
+            if waited >= self.plan.patience or isinstance(self.probe, InProcess):
+                reasons = "; ".join(seen.problems) or "it serves other files"
+                return f"{model['model_id']} does not serve as {role} model: {reasons}"
+            self.sleep(0.5)
+            waited += 0.5
+
+    def _await(self, model: Model) -> None:
+        if problem := self._missing(model, "staging"):
+            raise UserError(
+                f"{problem}. Nothing else changed. When that is repaired: nba-ml "
+                f"deploy {model['model_version']}; to give it up: nba-ml rollback "
+                f"{model['model_id']}"
+            )
+
+    def _logged(self, model_id: str) -> int:
+        """How many predictions of a challenger are logged; waits for the first."""
+        waited = 0.0
+        while True:
+            self._sync()
+            found = self._count("prediction_log", model_id, "and variant = 'staging'")
+            if found or waited >= self.plan.patience or self.plan.mode == "split":
+                return found
+            self.sleep(1.0)
+            waited += 1.0
+
+    def _count(self, table: str, model_id: str, condition: str = "") -> int:
+        sql = f"select count(*) as n from {table} where model_id = ? {condition}"
+        return int(connect(self.home).read(sql, [model_id])["n"].iloc[0])
+
+    def _checks(self, model_id: str) -> pd.DataFrame:
+        """What deployment_watch says; nothing while the warehouse is out of reach."""
+        try:
+            self._sync()
+            return connect(self.home).read(
+                "select * from deployment_watch where model_id = ?", [model_id]
+            )
+        except WarehouseUnavailable as error:
+            self.say(error.message)
+            return pd.DataFrame(columns=["has_passed", "explanation"])
+
+    def _event(self, kind: str, model_id: str, at: str, **details: Any) -> list[Event]:
+        if self.plan.force:
+            details["force"] = self.plan.force
+        text = registry.canonical(details)
+        return [registry.model_event(kind, model_id, gcs_path=at, details=text)]
+
+    def _change(self, events: list[Event]) -> None:
+        """Change the registry, then what follows from it."""
+        spool.write(self.home.spool, events)
+        self._sync()
+        align(self.home)
+
+    def _sync(self) -> None:
+        if problems := spool.sync(self.home).problems:
+            raise UserError("\n".join(problems))
+
+    def _step(self, model_id: str, step: str, text: str) -> None:
+        self.beat()
+        details = registry.canonical({"step": step, "text": text})
+        event = registry.model_event("deploy_step", model_id, details=details)
+        spool.write(self.home.spool, [event])
+        self.say(f"{step + ':':<21}{text}")
+
+    def _refuse(self, model: Model, problem: str) -> NoReturn:
+        self._finish(model["model_id"], f"refused: {problem}")
+        raise UserError(f"{model['model_id']} is not deployed: {problem}")
+
+    def _finish(self, model_id: str, text: str) -> Deployed:
+        self._step(model_id, "finish", text)
+        self._sync()
+        return self._done(model_id)
+
+    def _done(self, model_id: str) -> Deployed:
+        config, _ = serving.read_config(serving.open_serving(self.home))
+        live = config.production_model
+        return Deployed(
+            model_id,
+            self._find(model_id)["status"],
+            live.model_id if live else None,
+            config.generation,
+        )
+
+
+def _implausible(points: Sequence[float]) -> str | None:
+    low, high = min(points), max(points)
+    if low < POINTS[0] or high > POINTS[1]:
+        return f"it predicts {low:.1f} to {high:.1f} points, outside of 0 to 60"
+    if len(points) > 1 and high - low < 1e-6:
+        return f"it predicts {low:.1f} points for everybody"
+    return None

@@ -1,0 +1,116 @@
+"""How a deployer looks at what serves: through a worker, or as one, in this process."""
+
+from __future__ import annotations
+
+import os
+import time
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+from uuid import uuid4
+
+import requests
+
+from nba_ml import lineup, settings, spool
+from nba_ml.lineup import Lineup
+from nba_ml.settings import Home, UserError
+
+
+@dataclass(frozen=True)
+class Seen:
+    """Which files serve now, by their sha256, and what keeps others from it."""
+
+    production: str | None
+    staging: str | None
+    problems: list[str] = field(default_factory=list)
+
+
+class Probe(Protocol):
+    """A way to ask what serves. Everything asked is logged as any request is."""
+
+    def look(self) -> Seen:
+        """What serves now."""
+
+    def ask(self, players: list[str]) -> list[dict[str, Any]]:
+        """One request for each player; the answers, without those that failed."""
+
+
+class Worker:
+    """A running worker at `url`; its token is NBA_ML_TOKEN."""
+
+    def __init__(self, url: str) -> None:
+        self.url, self._session = url.rstrip("/"), requests.Session()
+        if token := os.environ.get("NBA_ML_TOKEN"):
+            self._session.headers["Authorization"] = f"Bearer {token}"
+
+    def look(self) -> Seen:
+        found = self._request("GET", "/model").json()
+        names = ("production", "staging")
+        files = [(found.get(name) or {}).get("sha256") for name in names]
+        return Seen(*files, found["problems"])
+
+    def ask(self, players: list[str]) -> list[dict[str, Any]]:
+        answers = [
+            self._request("POST", "/predict", json={"player_lookup": player})
+            for player in players
+        ]
+        return [answer.json() for answer in answers if answer.ok]
+
+    def _request(self, method: str, path: str, **content: Any) -> requests.Response:
+        try:
+            answer = self._session.request(
+                method, self.url + path, timeout=10, **content
+            )
+        except requests.RequestException as error:
+            raise UserError(
+                f"The worker at {self.url} does not answer: {error}. "
+                "Start it (nba-ml serve), or leave out --worker."
+            ) from error
+        if answer.status_code == 401:
+            raise UserError(f"{self.url} refuses the token; set NBA_ML_TOKEN to its.")
+        return answer
+
+
+class InProcess:
+    """What a worker of this home would do, for where none runs yet."""
+
+    def __init__(self, home: Home) -> None:
+        self.home = home
+        self._lineup: Lineup | None = None
+
+    def look(self) -> Seen:
+        try:
+            self._lineup = lineup.load(self.home, self._lineup)
+        except UserError as error:
+            self._lineup = None
+            return Seen(None, None, [error.message])
+        seats = (self._lineup.champion, self._lineup.challenger)
+        files = [seat and seat.place.sha256 for seat in seats]
+        return Seen(*files, list(self._lineup.problems))
+
+    def ask(self, players: list[str]) -> list[dict[str, Any]]:
+        self.look()
+        answers, events = [], []
+        for player in players:
+            request_id, begun, status = str(uuid4()), time.perf_counter(), 200
+            rows: list[dict[str, Any]] = []
+            try:
+                if self._lineup is None:
+                    raise UserError("No model is in production.")
+                rows, extra = self._lineup.answer(request_id, [(player, None)])
+                answers += rows
+                events += [spool.Event("prediction_log", row) for row in rows + extra]
+            except UserError:
+                status = 503
+            serves = self._lineup and self._lineup.config.production_model
+            request = {
+                "request_id": request_id,
+                "route": "/predict",
+                "status": status,
+                "row_count": len(rows),
+                "latency_ms": (time.perf_counter() - begun) * 1000,
+                "requested_at": settings.clock().isoformat(),
+                "model_id": serves.model_id if serves else None,
+            }
+            events.append(spool.Event("request_log", request))
+        spool.write(self.home.spool, events)
+        return answers
