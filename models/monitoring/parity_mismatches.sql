@@ -54,25 +54,34 @@ compared as (
     {% endfor %}
 ),
 
+with_numbers as (
+    select
+        *,
+        {{ dbt.safe_cast('served_text', float) }} as served_value
+    from compared
+),
+
 judged as (
     select
         prediction_id,
         feature_name,
-        {{ dbt.safe_cast('served_text', float) }} as served_value,
+        served_value,
         stored_value,
         case
             when served_text is null then 'The vector has no such feature.'
             when served_text = 'null' and stored_value is not null
                 then 'Served as missing.'
-            when
-                served_text != 'null'
-                and {{ dbt.safe_cast('served_text', float) }} is null
+            when served_text != 'null' and served_value is null
                 then 'Served as something that is no number.'
-            when
-                {{ dbt.safe_cast('served_text', float) }} is distinct from stored_value
-                then 'Another value.'
+            when served_value is not null and stored_value is null
+                then 'Served, but missing in the store.'
+            when served_value != stored_value then 'Another value.'
         end as reason
-    from compared
+    from with_numbers
+),
+
+found_in_store as (
+    select distinct prediction_id from compared
 ),
 
 differing as (
@@ -88,9 +97,9 @@ differing as (
         null as stored_value,
         'The store of its feature version has no such player and game.' as reason
     from served
-    left join (select distinct prediction_id from compared) as known
-        on served.prediction_id = known.prediction_id
-    where known.prediction_id is null
+    left join found_in_store
+        on served.prediction_id = found_in_store.prediction_id
+    where found_in_store.prediction_id is null
 ),
 
 final as (

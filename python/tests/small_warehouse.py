@@ -36,6 +36,7 @@ BUILT_BY_DBT = [
     *("model_events", "model_metrics", "feature_baselines", "feature_importance"),
     *("test_predictions", "season_phases", "model_transitions", "model_live_periods"),
     *("model_registry", "model_lineage", "model_comparison", "prediction_log"),
+    "request_log",
 ]
 
 
@@ -134,7 +135,12 @@ def load(path: Path, frame: pd.DataFrame, as_of: str = "2024-03-30 12:00:00") ->
             "create or replace view feature_store as from feature_store_v1;"
             "create or replace table build_info as select"
             f" timestamp '{as_of}' as as_of, timestamp '{as_of}' as built_at,"
-            " 'invocation' as dbt_invocation_id"
+            " 'invocation' as dbt_invocation_id;"
+            # it reads every feature of the real store
+            "create or replace table parity_mismatches (prediction_id varchar,"
+            " model_id varchar, mode varchar, game_id varchar, player_lookup varchar,"
+            " feature_name varchar, served_value double, stored_value double,"
+            " reason varchar, predicted_at timestamp)"
         )
 
 

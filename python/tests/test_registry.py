@@ -126,7 +126,7 @@ def test_dbt_tests_pass_on_a_real_registry_and_catch_violations(
     shutil.copy(trained[0].warehouse, home.warehouse)
     shutil.copytree(built.root / "target", tmp_path / "target")
     selection = ["--select", "path:models/registry", "path:models/predictions"]
-    selection += ["stg_prediction_history", "deployment_gates"]
+    selection += ["stg_prediction_history", "deployment_gates", "watch_limits"]
     healthy = small_warehouse.dbt(home, "build", *selection, "--full-refresh")
     assert healthy.returncode == 0, healthy.stdout
     kept = registry.status(home)["models"]
