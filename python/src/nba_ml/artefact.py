@@ -20,6 +20,7 @@ from nba_ml.settings import UserError
 from nba_ml.store import Missing, Store, Taken
 
 ALGORITHM = "xgboost"
+POINTS = 0.0, 60.0  # what is predicted at least and at most
 
 
 class Version(NamedTuple):
@@ -95,19 +96,19 @@ class Model:
 
     def score(self, matrix: np.ndarray) -> np.ndarray:
         """The same for rows of a `feature_matrix`, without the cost of a DMatrix."""
-        return self.booster.inplace_predict(matrix).astype(float)
+        return np.clip(self.booster.inplace_predict(matrix).astype(float), *POINTS)
 
 
 def predict(
     booster: xgb.Booster, names: Sequence[str], frame: pd.DataFrame
 ) -> np.ndarray:
-    """Points for each row of `frame`, float64, in its order.
+    """Points for each row of `frame`, float64, in its order, clamped to 0..60.
 
     Features `names` are taken by name; NaN is a missing value. Raises UserError
     for an absent or non-numeric column or an infinite value: nothing is filled in.
     """
     matrix = xgb.DMatrix(feature_matrix(frame, names), feature_names=list(names))
-    return booster.predict(matrix).astype(float)
+    return np.clip(booster.predict(matrix).astype(float), *POINTS)
 
 
 def feature_matrix(frame: pd.DataFrame, names: Sequence[str]) -> np.ndarray:

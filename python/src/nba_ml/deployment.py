@@ -30,7 +30,7 @@ from nba_ml.store import Missing, Store, Taken, open_store, resolve
 from nba_ml.warehouse import WarehouseUnavailable, connect
 
 SIZES = 1_000, 200_000_000  # bytes of a model file
-POINTS = 0.0, 60.0  # of any prediction
+CLAMPED = 0.05  # share of predictions at 0 or 60, above which the clamp hides nonsense
 LOCK = "deploying.lock"
 REPLACED = "replaced by"  # why a good model is retired
 SILENT = timedelta(minutes=10)  # after which a deployer in the cloud counts as dead
@@ -87,7 +87,7 @@ def deploy(
     `version` is such as 1.1.0, or `latest`. Repeated after a kill, it goes on where it
     was. Raises UserError with what serves unchanged, Degraded after a rollback.
     """
-    with _alone(home, say) as beat:
+    with _alone(home) as beat:
         run = _Run(home, plan, probe or InProcess(home), say, sleep, beat)
         return run.deploy(version)
 
@@ -105,7 +105,7 @@ def rollback(
     For the model in production itself only configuration and files are set right; a
     challenger is withdrawn. Raises UserError with what serves unchanged.
     """
-    with _alone(home, say) as beat:
+    with _alone(home) as beat:
         run = _Run(home, Plan(), probe or InProcess(home), say, sleep, beat)
         return run.rollback(model_id, reason)
 
@@ -161,15 +161,16 @@ def differences(home: Home) -> list[str]:
 def read_models(home: Home) -> list[Model]:
     """The registry, oldest model first, with the details of the last change."""
     found = connect(home).read(
-        "select registry.*, changes.details from model_registry as registry"
-        " left join (select model_id, details, row_number() over ("
-        "partition by model_id order by event_at desc, event_sequence desc) as recency"
-        " from model_events where event_type in ('staged', 'promoted', 'rolled_back'))"
-        " as changes on registry.model_id = changes.model_id and changes.recency = 1"
+        "select registry.*, coalesce(changes.details, '{}') as details"
+        " from model_registry as registry"
+        " left join (select model_id, details, row_number() over (partition by model_id"
+        " order by event_at desc, event_sequence desc) as recency from model_events"
+        " where event_type in ('staged', 'promoted', 'rolled_back')) as changes"
+        " on registry.model_id = changes.model_id and changes.recency = 1"
     )
     rows = found.to_dict("records")
     for row in rows:
-        row["details"] = json.loads(row["details"] or "{}")
+        row["details"] = json.loads(row["details"])
     return sorted(rows, key=lambda row: Version.parse(row["model_version"]))
 
 
@@ -517,8 +518,9 @@ class _Run:
     def _previous(self, live: Model | None) -> Model | None:
         """The last one in production before that was not itself rolled back."""
         changes = connect(self.home).read(
-            "select event_type, model_id, details from model_events where event_type"
-            " in ('promoted', 'rolled_back', 'retired')"
+            "select event_type, model_id, coalesce(details, '{}') as details"
+            " from model_events"
+            " where event_type in ('promoted', 'rolled_back', 'retired')"
             " order by event_at, event_sequence, event_id"
         )
         good: list[str] = []
@@ -526,9 +528,7 @@ class _Run:
             model_id = str(change.model_id)
             if change.event_type != "retired":
                 good = [*(one for one in good if one != model_id), model_id]
-            elif not json.loads(str(change.details or "{}"))["reason"].startswith(
-                REPLACED
-            ):
+            elif not json.loads(str(change.details))["reason"].startswith(REPLACED):
                 good = [one for one in good if one != model_id]
         found = [one for one in good if live is None or one != live["model_id"]]
         return self._find(found[-1]) if found else None
@@ -624,9 +624,14 @@ class _Run:
 
 
 def _implausible(points: Sequence[float]) -> str | None:
+    """What no model of points predicts for a slate; None when there is nothing."""
     low, high = min(points), max(points)
-    if low < POINTS[0] or high > POINTS[1]:
-        return f"it predicts {low:.1f} to {high:.1f} points, outside of 0 to 60"
+    clamped = sum(point in artefact.POINTS for point in points) / len(points)
+    if clamped > CLAMPED:
+        return (
+            f"{clamped:.0%} of its predictions are outside of 0 to 60 points and were "
+            f"clamped, more than {CLAMPED:.0%}"
+        )
     if len(points) > 1 and high - low < 1e-6:
         return f"it predicts {low:.1f} points for everybody"
     return None
