@@ -28,37 +28,38 @@ live as (
     where recency = 1
 ),
 
-requests as (
+-- since then; by the time of the request, since what a replay predicts bears the time
+-- of its features
+answered as (
     select
         live.model_id,
-        count(*) as n,
-        sum(case when requests.status >= 500 then 1 else 0 end) as failed,
-        sum(case when requests.latency_ms > 100 then 1 else 0 end) as slow
+        requests.request_id,
+        requests.status,
+        requests.latency_ms
     from live
     inner join {{ ref('request_log') }} as requests
         on
             live.model_id = requests.model_id
             and live.live_from <= requests.requested_at
     where requests.route in ('/predict', '/predict/slate')
-    group by live.model_id
+),
+
+requests as (
+    select
+        model_id,
+        count(*) as n,
+        sum(case when status >= 500 then 1 else 0 end) as failed,
+        sum(case when latency_ms > 100 then 1 else 0 end) as slow
+    from answered
+    group by model_id
 ),
 
 served as (
-    select
-        predictions.*,
-        row_number() over (
-            partition by
-                predictions.model_id,
-                predictions.game_id,
-                predictions.player_lookup,
-                predictions.features_hash
-            order by predictions.predicted_at desc, predictions.prediction_id asc
-        ) as recency
-    from live
+    select predictions.* from answered
     inner join {{ ref('prediction_log') }} as predictions
         on
-            live.model_id = predictions.model_id
-            and live.live_from <= predictions.predicted_at
+            answered.request_id = predictions.request_id
+            and answered.model_id = predictions.model_id
     where
         predictions.variant = 'production'
         and predictions.mode in ('live', 'replay')
@@ -112,9 +113,7 @@ compared_with_champion as (
             and served.game_id = of_champion.game_id
             and served.player_lookup = of_champion.player_lookup
             and served.features_hash = of_champion.features_hash
-    where
-        served.recency = 1
-        and of_champion.recency = 1
+    where of_champion.recency = 1
     group by served.model_id
 ),
 
