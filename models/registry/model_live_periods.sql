@@ -34,7 +34,7 @@ takeovers as (
     where status = 'production'
 ),
 
-final as (
+periods as (
     select
         model_id,
         live_from,
@@ -44,6 +44,14 @@ final as (
             else least(own_next_at, taken_over_at)
         end as live_until
     from takeovers
+),
+
+-- with a clock that stands still one was replaced at once: it served at no time
+final as (
+    select * from periods
+    where
+        live_until is null
+        or live_from < live_until
 )
 
 select * from final

@@ -17,8 +17,9 @@ current_status as (
 deployments as (
     select
         model_id,
-        max(live_from) as deployed_at
-    from {{ ref('model_live_periods') }}
+        max(event_at) as deployed_at
+    from {{ ref('model_transitions') }}
+    where status = 'production'
     group by model_id
 ),
 

@@ -357,13 +357,13 @@ class _Run:
         if reasons and not self.plan.force:
             self._refuse(
                 model,
-                "\n  ".join([f"{len(reasons)} gates do not hold:", *reasons])
+                "\n".join([f"{len(reasons)} gates do not hold:", *reasons])
                 + '\nIf there is a reason to deploy all the same: --force "the reason"',
             )
         text = f"{len(gates) - len(broken)} of {len(gates)} hold"
         text += f", {len(points)} predictions, {min(points):.1f} to {max(points):.1f}"
         if reasons:
-            text += f"; passed over, {self.plan.force}: " + "; ".join(reasons)
+            text = "\n".join([f"{text}; passed over: {self.plan.force}", *reasons])
         self._step(model["model_id"], "check gates", text)
 
     def _stage(self, model: Model) -> None:
@@ -422,11 +422,9 @@ class _Run:
         while True:
             self.beat()
             checks = self._checks(model_id)
-            broken = [
-                c.explanation for c in checks.itertuples() if c.has_passed is False
-            ]
-            if broken:
-                self._degraded(model, broken)
+            broken = checks[checks["has_passed"].fillna(True) == False]  # noqa: E712
+            if len(broken):
+                self._degraded(model, list(broken["explanation"]))
             undecided = checks["has_passed"].isna()
             if rounds < enough and (undecided.any() or checks.empty):
                 # without traffic the slate is replayed
@@ -438,11 +436,11 @@ class _Run:
             else:
                 break
         self._sync()  # a deployment that could not see what happened is not done
-        text = "; ".join(str(explanation) for explanation in checks["explanation"])
-        self._step(model_id, "watch", f"{watched:.0f} seconds. {text}")
+        text = "\n".join([f"{watched:.0f} seconds", *checks["explanation"]])
+        self._step(model_id, "watch", text)
 
     def _degraded(self, model: Model, broken: list[str]) -> None:
-        model_id, reason = model["model_id"], "; ".join(broken)
+        model_id, reason = model["model_id"], " ".join(broken)
         self._step(model_id, "watch", f"degraded: {reason}")
         previous = self._previous(model)
         self._restore(previous, model, f"rolled back: {reason}")
@@ -601,7 +599,7 @@ class _Run:
         details = registry.canonical({"step": step, "text": text})
         event = registry.model_event("deploy_step", model_id, details=details)
         spool.write(self.home.spool, [event])
-        self.say(f"{step + ':':<21}{text}")
+        self.say(f"{step + ':':<21}" + text.replace("\n", "\n" + " " * 21))
 
     def _refuse(self, model: Model, problem: str) -> NoReturn:
         self._finish(model["model_id"], f"refused: {problem}")
