@@ -4,6 +4,7 @@ with
 
 transitions as (
     select
+        event_id,
         model_id,
         status,
         event_at,
@@ -16,11 +17,14 @@ transitions as (
 
 challengers as (
     select
-        model_id,
-        event_at as staged_at,
-        next_at as left_at
+        transitions.model_id,
+        transitions.event_at as staged_at,
+        transitions.next_at as left_at,
+        {{ json_item('events.details', 'traffic_split') }} as traffic_split
     from transitions
-    where status = 'staging'
+    inner join {{ ref('model_events') }} as events
+        on transitions.event_id = events.event_id
+    where transitions.status = 'staging'
 ),
 
 spans as (
@@ -32,7 +36,9 @@ spans as (
             when live.live_until is null then challengers.left_at
             when challengers.left_at is null then live.live_until
             else least(live.live_until, challengers.left_at)
-        end as ended_at
+        end as ended_at,
+        {{ dbt.safe_cast('challengers.traffic_split', dbt.type_float()) }}
+            as traffic_split
     from challengers
     cross join {{ ref('model_live_periods') }} as live
 ),

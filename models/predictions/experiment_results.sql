@@ -1,18 +1,56 @@
 -- Is the challenger better than the champion, and how long must we wait to know?
 {%- set float = dbt.type_float() %}
-{%- set share = "cast(" ~ var('challenger_share') ~ " as " ~ float ~ ")" %}
 {%- set difference = 'staging_error - production_error' %}
 with
+
+-- a model is staged once, so that its share is the same in all of its periods
+splits as (
+    select
+        production_model_id,
+        staging_model_id,
+        max(traffic_split) as traffic_split
+    from {{ ref('experiment_periods') }}
+    group by
+        production_model_id,
+        staging_model_id
+),
+
+-- where all of them say something: identical rows for all four
+baselines as (
+    select * from {{ ref('baseline_predictions') }}
+    where
+        rule is not null
+        and last_5 is not null
+        and last_10 is not null
+        and season_average is not null
+),
 
 -- the game days of each comparison numbered from 1
 graded as (
     select
-        *,
+        predictions.*,
+        baselines.rule,
+        baselines.last_5,
+        baselines.last_10,
+        baselines.season_average,
+        splits.traffic_split,
         dense_rank() over (
-            partition by production_model_id, staging_model_id, mode, kind
-            order by game_date
+            partition by
+                predictions.production_model_id,
+                predictions.staging_model_id,
+                predictions.mode,
+                predictions.kind
+            order by predictions.game_date
         ) as game_day_number
-    from {{ ref('experiment_predictions') }}
+    from {{ ref('experiment_predictions') }} as predictions
+    left join splits
+        on
+            predictions.production_model_id = splits.production_model_id
+            and predictions.staging_model_id = splits.staging_model_id
+    left join baselines
+        on
+            predictions.game_id = baselines.game_id
+            and predictions.player_lookup = baselines.player_lookup
 ),
 
 -- exact sums by player: the rows of one player are not independent of each other
@@ -32,7 +70,13 @@ players as (
             as production_error,
         sum({{ exact('production_points - actual_points') }}) as production_bias,
         sum({{ exact('abs(staging_points - actual_points)') }}) as staging_error,
-        sum({{ exact('staging_points - actual_points') }}) as staging_bias
+        sum({{ exact('staging_points - actual_points') }}) as staging_bias,
+        count(rule) as baseline_rows,
+        sum({{ exact('abs(rule - actual_points)') }}) as rule_error,
+        sum({{ exact('abs(last_5 - actual_points)') }}) as last_5_error,
+        sum({{ exact('abs(last_10 - actual_points)') }}) as last_10_error,
+        sum({{ exact('abs(season_average - actual_points)') }}) as season_average_error,
+        max(traffic_split) as traffic_split
     from graded
     group by
         production_model_id,
@@ -66,6 +110,16 @@ totals as (
         / nullif(sum(staging_rows), 0) as staging_bias,
         cast(sum({{ exact(difference) }}) as {{ float }})
         / nullif(sum(staging_rows), 0) as paired_difference,
+        cast(sum(baseline_rows) as int64) as baseline_n,
+        cast(sum(rule_error) as {{ float }})
+        / nullif(sum(baseline_rows), 0) as rule_mae,
+        cast(sum(last_5_error) as {{ float }})
+        / nullif(sum(baseline_rows), 0) as last_5_mae,
+        cast(sum(last_10_error) as {{ float }})
+        / nullif(sum(baseline_rows), 0) as last_10_mae,
+        cast(sum(season_average_error) as {{ float }})
+        / nullif(sum(baseline_rows), 0) as season_average_mae,
+        max(traffic_split) as traffic_split,
         {{ cluster_robust_error(difference, 'staging_rows') }} as paired_error,
         {{ cluster_robust_error('production_error', 'production_rows') }}
             as production_mae_error,
@@ -96,10 +150,13 @@ measured as (
             )
         end as standard_error,
         case
-            when kind = 'split' and players * {{ share }} >= 5
+            when
+                kind = 'split'
+                and traffic_split < 1
+                and players * traffic_split >= 5
                 then
-                    (staging_players - players * {{ share }})
-                    / sqrt(players * {{ share }} * (1 - {{ share }}))
+                    (staging_players - players * traffic_split)
+                    / sqrt(players * traffic_split * (1 - traffic_split))
         end as sample_ratio_z
     from totals
 ),
@@ -131,8 +188,15 @@ final as (
         production_bias,
         staging_bias,
 
+        ---------- how the baselines did on the same rows
+        baseline_n,
+        rule_mae,
+        last_5_mae,
+        last_10_mae,
+        season_average_mae,
+
         ---------- were the players assigned as they should be; 3.29 is p = 0.001
-        case when kind = 'split' then {{ share }} end as expected_staging_share,
+        case when kind = 'split' then traffic_split end as expected_staging_share,
         case
             when kind = 'split'
                 then cast(staging_players as {{ float }}) / players

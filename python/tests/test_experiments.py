@@ -22,7 +22,8 @@ EXPERIMENT = ("experiment_periods", "experiment_predictions", "experiment_result
 MODELS = ("model_transitions", "model_live_periods", "pregame_predictions", *EXPERIMENT)
 CHAMPION, CHALLENGER = "xgboost_v1.0.0", "xgboost_v1.1.0"
 SHARE = 0.3
-VARS = ("--vars", f"challenger_share: {SHARE}")
+SPLIT = registry.canonical({"traffic_split": SHARE, "mode": "split"})
+BASELINES = ["rule", "last_5", "last_10", "season_average"]
 
 
 def bucket(experiment: str, player_lookup: str) -> float:
@@ -88,8 +89,9 @@ def experiment_home(trained_home: Home, monkeypatch: pytest.MonkeyPatch) -> Home
     """Two models, live from November to January: a split, then shadow."""
     monkeypatch.setenv("NBA_ML_AS_OF", "2024-03-30T12:00:00")
 
-    def event(kind: str, model_id: str, at: str) -> spool.Event:
-        return registry.model_event(kind, model_id, at=datetime.fromisoformat(at))
+    def event(kind: str, model_id: str, at: str, **columns: str) -> spool.Event:
+        moment = datetime.fromisoformat(at)
+        return registry.model_event(kind, model_id, at=moment, **columns)
 
     # the trained model's own event is of the clock of its training
     with duckdb.connect(str(trained_home.warehouse)) as connection:
@@ -100,7 +102,7 @@ def experiment_home(trained_home: Home, monkeypatch: pytest.MonkeyPatch) -> Home
         event("staged", CHAMPION, "2022-10-01"),
         event("promoted", CHAMPION, "2022-10-02"),
         event("trained", CHALLENGER, "2023-10-01"),
-        event("staged", CHALLENGER, "2023-11-01"),
+        event("staged", CHALLENGER, "2023-11-01", details=SPLIT),
         event("retired", CHALLENGER, "2024-02-01"),
     ]
     spool.write(trained_home.spool, events)
@@ -147,7 +149,7 @@ def clustered(values: pd.Series, players: pd.Series) -> float:
 
 
 def test_results_are_those_of_pandas(experiment_home: Home) -> None:
-    chosen = ["--select", *MODELS, "--exclude", "test_type:unit", *VARS]
+    chosen = ["--select", *MODELS, "--exclude", "test_type:unit"]
     done = small_warehouse.dbt(experiment_home, "build", *chosen)
     assert done.returncode == 0, done.stdout
     warehouse = DuckDB(experiment_home.warehouse)
@@ -156,6 +158,8 @@ def test_results_are_those_of_pandas(experiment_home: Home) -> None:
     outcomes = warehouse.read("select * from stg_player_game_summary")
     keys = ["game_id", "player_lookup"]
     rows = logged(experiment_home).merge(outcomes[[*keys, "points"]], on=keys)
+    baselines = warehouse.read("select * from baseline_predictions").dropna()
+    rows = rows.merge(baselines[[*keys, *BASELINES]], on=keys, how="left")
     rows = rows[rows["game_date"].between("2023-11-01", "2024-01-31")]
     rows["bias"] = rows["predicted_points"] - rows["points"]
     rows["error"] = rows["bias"].abs()
@@ -179,9 +183,14 @@ def test_results_are_those_of_pandas(experiment_home: Home) -> None:
             z = (of_staging - players * SHARE) / np.sqrt(players * SHARE * (1 - SHARE))
             assert results.loc[kind, "sample_ratio_z"] == pytest.approx(z, abs=1e-9)
             assert not results.loc[kind, "has_sample_ratio_mismatch"]
+        graded = part.drop_duplicates(keys).dropna(subset=BASELINES)
+        naive = graded[BASELINES].sub(graded["points"], axis=0).abs().mean()
         means = {f"{name}_mae": v["error"].mean() for name, v in variants.items()}
         difference = means["staging_mae"] - means["production_mae"]
-        expected = means | {
+        expected = means | naive.add_suffix("_mae").to_dict()
+        expected |= {
+            "baseline_n": len(graded),
+            "expected_staging_share": SHARE if kind == "split" else np.nan,
             "mae_difference": difference,
             "mae_difference_low": difference - 1.96 * error,
             "mae_difference_high": difference + 1.96 * error,
@@ -195,7 +204,7 @@ def test_results_are_those_of_pandas(experiment_home: Home) -> None:
             "more_game_days_needed": np.ceil(days * ((2.8 * error / 0.05) ** 2 - 1)),
         }
         found = results.loc[kind, list(expected)].astype(float).to_dict()
-        assert found == pytest.approx(expected, abs=1e-6), kind
+        assert found == pytest.approx(expected, abs=1e-6, nan_ok=True), kind
         assert len(part) > 500 and of_staging >= 10
 
 
@@ -206,9 +215,11 @@ def test_violations_are_found(experiment_home: Home) -> None:
         "insert into stg_player_game_summary from stg_player_game_summary;"
         "update stg_player_game_summary set points = 111;"
         "update prediction_log set predicted_points = 500;"
+        "update baseline_predictions set rule = 500;"
+        "update model_events set details = replace(details, '0.3', '-0.3');"
         "insert into prediction_log from prediction_log where prediction_id = '1000'"
     )
-    chosen = ["--select", *MODELS, "request_log", "--vars", "challenger_share: -0.1"]
+    chosen = ["--select", *MODELS, "request_log"]
     built = small_warehouse.dbt(experiment_home, "run", *chosen)
     assert built.returncode == 0, built.stdout
     warehouse.run(
@@ -225,7 +236,9 @@ def test_violations_are_found(experiment_home: Home) -> None:
         "within_range_experiment_predictions_actual_points",
         "within_range_experiment_results_True__production_mae",
         "within_range_experiment_results_True__staging_mae",
+        "within_range_experiment_results_True__rule_mae",
         "within_range_experiment_results_True__expected_staging_share",
+        "within_range_experiment_periods_True__traffic_split",
         "unique_pregame_predictions_prediction_id",
         "unique_request_log_request_id",
         "not_null_request_log_request_id",
