@@ -114,8 +114,8 @@ def test_registered_models_are_those_of_warehouse_and_spool(trained_home: Home) 
 # the SQL of the registry, by dbt itself
 
 
-def event(event_type: str, model_id: str, number: int) -> Event:
-    made = registry.model_event(event_type, model_id)
+def event(event_type: str, model_id: str, number: int, **columns: str) -> Event:
+    made = registry.model_event(event_type, model_id, **columns)
     return Event("model_events", {**made.row, "event_id": f"{model_id}-{number}"})
 
 
@@ -162,6 +162,35 @@ def test_dbt_tests_pass_on_a_real_registry_and_catch_violations(
         "accepted_values_model_lineage_is_registered_artifact__False__True",
     ):
         assert any(name.startswith(guard) for name in failed), (guard, broken.stdout)
+
+
+def moved(model_id: str, **folders: str) -> list[Event]:
+    """Events of a model, each with the folder that its file is in then."""
+    return [
+        event(kind, model_id, number, gcs_path=f"{folder}/{model_id}.json")
+        for number, (kind, folder) in enumerate(folders.items())
+    ]
+
+
+def test_files_out_of_place_are_found(trained_home: Home) -> None:
+    guard = "assert_model_registry__files_are_where_the_status_says"
+
+    def check(*events: list[Event]) -> str:
+        spool.write(trained_home.spool, sum(events, []))
+        assert spool.sync(trained_home).problems == []
+        return small_warehouse.dbt(trained_home, "test", "--select", guard).stdout
+
+    live = {"trained": "staging", "staged": "staging", "promoted": "production"}
+    bucket = {kind: f"gs://bucket/models/{folder}" for kind, folder in live.items()}
+    healthy = [moved("xgboost_v2.0.0", **live, retired="archive")]
+    healthy += [moved("xgboost_v3.0.0", **bucket), moved("xgboost_v4.0.0", **live)]
+    healthy += [[event("retired", "xgboost_v4.0.0", 9)]]  # does not say where
+    assert "PASS=2 " in check(*healthy)
+    wrong = [moved("xgboost_v5.0.0", trained="production")]
+    wrong += [moved("xgboost_v6.0.0", **live | {"promoted": "staging"})]
+    wrong += [moved("xgboost_v7.0.0", **live, retired="production")]
+    wrong += [moved("xgboost_v8.0.0", **bucket | {"promoted": "gs://production-1"})]
+    assert "Got 4 results" in check(*wrong)
 
 
 def test_status_of_a_fresh_folder_says_what_to_do(
