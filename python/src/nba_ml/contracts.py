@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, fields
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
-from functools import cache, partial
-from typing import Any
+from functools import cache
 
 import pandas as pd
 import pandera.pandas as pa
@@ -25,13 +24,12 @@ ARROW_TYPES = {
     "bool": pyarrow.bool_(),
     "timestamp": pyarrow.timestamp("us"),
 }
-SQL_TYPES = {name: name for name in ARROW_TYPES} | {"float64": "double"}
 REPAIR = "Repair these rows in the source, then import again."
 
 
 @dataclass(frozen=True)
 class Column:
-    """One column of a contract; `nullable` is True, False or `played`."""
+    """One column of a contract, in the words that head the YAML."""
 
     name: str
     type: str
@@ -40,30 +38,37 @@ class Column:
     min: float | None = None
     max: float | None = None
     regex: str | None = None
-    isin: tuple[str, ...] = ()
+    isin: Sequence[str] = ()
+    known_at: str | None = None
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A pandas expression that holds on every row, its name when broken, what to do."""
+
+    holds: str
+    broken: str
+    step: str = REPAIR
 
 
 @dataclass(frozen=True)
 class Table:
-    """The contract of one source table.
-
-    `key` is unique, unless rows of one key differ in the timestamp `newest`, or
-    `unique` is false because staging keeps one of them. `rules` are pandas
-    expressions, or mappings of `holds` (one), `broken` and maybe `step`.
-    """
+    """The contract of one source table, in the words that head the YAML."""
 
     name: str
     dataset: str
-    columns: tuple[Column, ...]
+    columns: Sequence[Column]
     required: bool
-    key: tuple[str, ...]
+    key: Sequence[str]
     newest: str | None = None
     unique: bool = True
-    rules: tuple[str | dict[str, str], ...] = ()
+    beside: dict[str, str] = field(default_factory=dict)
+    rules: Sequence[str | Mapping[str, str]] = ()
 
     @property
-    def names(self) -> list[str]:
-        return [column.name for column in self.columns]
+    def types(self) -> dict[str, str]:
+        """The type of every column that is read, those of `beside` last."""
+        return {column.name: column.type for column in self.columns} | self.beside
 
     @property
     def relation(self) -> str:
@@ -91,24 +96,17 @@ class Violation:
 @cache
 def tables() -> dict[str, Table]:
     """Every contract by table name, as models/staging/_staging__sources.yml has it."""
-
-    def known(meta: dict[str, Any], row: type) -> dict[str, Any]:
-        names = {field.name for field in fields(row)}
-        meta = {name: value for name, value in meta.items() if name in names}
-        return {k: tuple(v) if isinstance(v, list) else v for k, v in meta.items()}
-
     path = PROJECT / "models/staging/_staging__sources.yml"
     datasets = yaml.safe_load((PROJECT / "dbt_project.yml").read_text())["vars"]
     found = {}
     for source in yaml.safe_load(path.read_text())["sources"]:
-        dataset = datasets[source["name"]]
         for table in source["tables"]:
-            columns = []
-            for column in table["columns"]:
-                meta = known(column.get("config", {}).get("meta", {}), Column)
-                columns.append(Column(column["name"], column["data_type"], **meta))
-            meta = known(table["config"]["meta"], Table)
-            found[table["name"]] = Table(table["name"], dataset, tuple(columns), **meta)
+            name, meta = table["name"], table["config"]["meta"]
+            columns = [
+                Column(c["name"], c["data_type"], **c.get("config", {}).get("meta", {}))
+                for c in table["columns"]
+            ]
+            found[name] = Table(name, datasets[source["name"]], columns, **meta)
     return found
 
 
@@ -142,26 +140,20 @@ def violations(
         )
         for column in table.columns
     }
-    known = {"today": league_date(clock), "teams": known_teams()}
-    checks = []
-    for rule, broken, step in _rules(table, known["today"]):
-        words = re.findall(r"\w+", rule)
-        names = [name for name in (*columns, "home_flag") if name in words]
-        if set(names) <= set(frame):
-            holds = partial(
-                pd.DataFrame.eval, expr=rule, engine="python", local_dict=known
-            )
-            checks.append(_check(names, holds, broken, step))
-    key = [name for name in (*table.key, table.newest) if name in frame]
-    if table.unique and set(table.key) <= set(key):
-        checks.append(
-            _check(
-                key,
-                lambda rows: ~rows.duplicated(keep=False),
-                "duplicate key",
-                "Keep one row per key.",
-            )
+    rules = []
+    for rule in _rules(table):
+        words = re.findall(r"\w+", rule.holds)
+        rules.append((rule, [name for name in table.types if name in words]))
+    if table.unique:
+        rule = Rule(
+            "~@rows.duplicated(keep=False)", "duplicate key", "Keep one row per key."
         )
+        newest = [table.newest] if table.newest in frame else []
+        rules.append((rule, [*table.key, *newest]))
+    today = league_date(clock)
+    checks = [
+        _check(rule, names, today) for rule, names in rules if set(names) <= set(frame)
+    ]
     try:
         pa.DataFrameSchema(columns, checks=checks).validate(frame, lazy=True)
     except pa.errors.SchemaErrors as error:
@@ -169,47 +161,45 @@ def violations(
     return ()
 
 
-def _rules(table: Table, today: date) -> Iterator[tuple[str, str, str]]:
-    """What holds on every row, as a pandas expression; what is wrong; next step."""
+def _rules(table: Table) -> Iterator[Rule]:
     for column in table.columns:
-        name = column.name
+        name, regex = column.name, column.regex
         if column.min is not None:
-            yield f"{name} >= {column.min}", f"below {column.min}", REPAIR
+            yield Rule(f"{name} >= {column.min}", f"below {column.min}")
         if column.max is not None:
-            yield f"{name} <= {column.max}", f"above {column.max}", REPAIR
-        if column.regex:
-            fits = f"{name}.str.match({column.regex!r})"
-            yield fits, f"not like {column.regex}", REPAIR
+            yield Rule(f"{name} <= {column.max}", f"above {column.max}")
+        if regex:
+            yield Rule(f"{name}.str.match({regex!r})", f"not like {regex}")
         if column.isin:
-            fits = f"{name} in {column.isin} | {name}.isna()"
-            yield fits, f"not one of {', '.join(column.isin)}", REPAIR
+            broken = f"not one of {', '.join(column.isin)}"
+            yield Rule(f"{name} in {column.isin} | {name}.isna()", broken)
         if column.nullable is False:
-            yield f"{name}.notna()", "NULL", f"Fill in {name} on every row."
+            yield Rule(f"{name}.notna()", "NULL", f"Fill in {name} on every row.")
         elif column.nullable == "played":
-            yield (
+            yield Rule(
                 f"{name}.notna() | ~(minutes_played > 0)",
                 "NULL on rows with minutes",
                 "Fill it in, or give did-not-play rows 0 minutes.",
             )
     for rule in table.rules:
-        if isinstance(rule, str):
-            yield rule, f"not {rule}", REPAIR
-        else:
-            broken = rule["broken"].format(today=today)
-            yield rule["holds"], broken, rule.get("step", REPAIR)
+        yield Rule(rule, f"not {rule}") if isinstance(rule, str) else Rule(**rule)
 
 
-def _check(
-    names: list[str], holds: Callable[[pd.DataFrame], pd.Series], broken: str, step: str
-) -> pa.Check:
-    # NULL compares to NULL, which breaks nothing but a rule about NULL itself.
+def _check(rule: Rule, names: list[str], today: date) -> pa.Check:
+    def holds(frame: pd.DataFrame) -> pd.Series:
+        rows = frame[names]
+        known = {"rows": rows, "today": today, "teams": known_teams()}
+        found = rows.eval(rule.holds, engine="python", local_dict=known)
+        # NULL compares to NULL, which breaks nothing but a rule about NULL itself.
+        return found.fillna(True).astype(bool)
+
     return pa.Check(
-        lambda frame: holds(frame[names]).fillna(True).astype(bool),
-        name=broken,
+        holds,
+        name=rule.broken.replace("{today}", str(today)),
         ignore_na=False,
         # Counting uses the check's output; collecting every cell takes minutes.
         n_failure_cases=1,
-        statistics={"columns": names, "step": step},
+        statistics={"columns": names, "step": rule.step},
     )
 
 
@@ -224,10 +214,9 @@ def _violation(
     if error.check_output is None:
         raise error
     bad = ~error.check_output.to_numpy(dtype=bool)
-    columns, step = error.check.statistics["columns"], error.check.statistics["step"]
-    row = frame.iloc[int(bad.argmax())]
+    row, columns = frame.iloc[bad.argmax()], error.check.statistics["columns"]
     key = " ".join(str(row[name]) for name in table.key if name in frame)
-    values = ", ".join(f"{name} = {row[name]}" for name in columns)
+    example = f"{key}: " + ", ".join(f"{name} = {row[name]}" for name in columns)
+    rule, step = error.check.name, error.check.statistics["step"]
     names, count = ", ".join(columns), int(bad.sum())
-    example = f"{key}: {values}"
-    return Violation(table.name, error.check.name, names, count, example, step)
+    return Violation(table.name, rule, names, count, example, step)

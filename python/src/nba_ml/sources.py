@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from pathlib import Path
@@ -35,18 +36,18 @@ class Inspection:
 
     table: str
     required: bool
-    files: tuple[str, ...] = ()
+    files: Sequence[str] = ()
     rows: int = 0
     bytes: int = 0
     first_date: date | None = None
     last_date: date | None = None
-    found: tuple[str, ...] = ()
-    missing_required: tuple[str, ...] = ()
-    missing: tuple[str, ...] = ()
-    extra: tuple[str, ...] = ()
+    found: Sequence[str] = ()
+    missing_required: Sequence[str] = ()
+    missing: Sequence[str] = ()
+    extra: Sequence[str] = ()
     duplicate_keys: int = 0
-    null_rates: tuple[dict[str, Any], ...] = ()
-    constants: tuple[dict[str, Any], ...] = ()
+    null_rates: Sequence[dict[str, Any]] = ()
+    constants: Sequence[dict[str, Any]] = ()
     violations: tuple[Violation, ...] = ()
 
     @property
@@ -64,8 +65,7 @@ def find(
     to `table` if given. Raises UserError for a missing path and when nothing fits.
     """
     known = contracts.tables()
-    found: dict[str, list[Path]] = {}
-    ignored = []
+    found, ignored = defaultdict(list), []
     for path in paths:
         if not path.exists():
             raise UserError(
@@ -73,12 +73,12 @@ def find(
                 "without any, nba-ml simulate makes a league."
             )
         for file in sorted(path.iterdir()) if path.is_dir() else [path]:
-            begins = next((name for name in known if file.name.startswith(name)), None)
-            name = table if table and file == path else begins
-            if not name:
+            begins = [name for name in known if file.name.startswith(name)]
+            names = [table] if table and file == path else begins
+            if not names:
                 ignored.append(file)
             elif file.suffix in (".parquet", ".csv"):
-                found.setdefault(name, []).append(file)
+                found[names[0]].append(file)
             else:
                 raise UserError(
                     f"{file} ends in {file.suffix or 'nothing'!r}, which is not read. "
@@ -155,19 +155,16 @@ def import_files(
     ]
     options = [table, minutes, encoding, frozen_clock]
     source = {"origin": "imported", "files": files, "options": options}
-    before = origin(raw)
-    # A simulated schedule beside real box scores would be nonsense.
-    is_kept = bool(warehouse) or before.get("origin") == "imported"
+    before, known = origin(raw), contracts.tables()
+    kept: set[str] = set()
     if warehouse:
-        there = {
-            t.name for t in contracts.tables().values() if warehouse.columns(t.relation)
-        }
-    else:
-        there = {t for t in contracts.tables() if (raw / f"{t}.parquet").exists()}
-        if before == source and there.issuperset(found):
+        kept = {name for name in known if warehouse.columns(known[name].relation)}
+    elif before.get("origin") == "imported":
+        kept = {name for name in known if (raw / f"{name}.parquet").exists()}
+        if before == source and kept.issuperset(found):
             return None
-    for name, contract in contracts.tables().items():
-        if contract.required and name not in {*found, *(there if is_kept else ())}:
+    for name, contract in known.items():
+        if contract.required and name not in {*found, *kept}:
             raise UserError(
                 f"{name} is neither among the files nor imported before, and nothing "
                 "works without it. Give its file, too."
@@ -176,22 +173,21 @@ def import_files(
     now = present() if frozen_clock else clock()
     seen, tables = [], {}
     for name, files in found.items():
-        contract = contracts.tables()[name]
-        one, data = _inspect_files(contract, files, encoding, now, minutes)
+        one, data = _inspect_files(known[name], files, encoding, now, minutes)
         seen.append(one)
         tables[name] = data.select(one.found)
     if problems := [f"  {broken}" for one in seen for broken in one.violations]:
         title = "nothing was imported; the data break the contract:"
         raise UserError("\n".join([title, *problems]))
     if warehouse:
-        relations = {name: contracts.tables()[name].relation for name in tables}
-        for relation in relations.values():
-            warehouse.claim(relation)
-        for name, relation in relations.items():
-            warehouse.load(relation, tables[name])
+        for name in tables:
+            warehouse.claim(known[name].relation)
+        for name, data in tables.items():
+            warehouse.load(known[name].relation, data)
     else:
         as_of = _last_noon(tables) if frozen_clock else None
-        publish(raw, tables, as_of, source, is_kept)
+        # A simulated schedule beside real box scores would be nonsense.
+        publish(raw, tables, as_of, source, is_kept=bool(kept))
     return seen, ignored
 
 
@@ -221,15 +217,15 @@ def inspect_tables(warehouse: BigQuery, minutes: str = "decimal") -> list[Inspec
     seen = []
     for contract in contracts.tables().values():
         names = warehouse.columns(contract.relation)
-        known = [name for name in names if name in (*contract.names, "home_flag")]
+        known = [name for name in names if name in contract.types]
         if not known:
             seen.append(Inspection(contract.name, contract.required))
             continue
         sql = f"select {', '.join(known)} from {contract.relation}"
         size, rows = warehouse.bytes_of(sql), warehouse.read_arrow(sql)
         one, _ = _inspect(contract, [rows], clock(), minutes)
-        extra = tuple(name for name in names if name not in contract.names)
-        seen.append(replace(one, files=(contract.relation,), bytes=size, extra=extra))
+        extra = [name for name in names if name not in one.found]
+        seen.append(replace(one, files=[contract.relation], bytes=size, extra=extra))
     return seen
 
 
@@ -305,31 +301,23 @@ def _load(
         names = [f"part_{number}" for number in range(len(parts))]
         for name, part in zip(names, parts, strict=True):
             connection.register(name, part)
-        union = " union all by name ".join(f"from {name}" for name in names)
-        connection.execute(f"create table given as {union}")
-        given = {
-            name: kind for name, kind, *_ in connection.sql("describe given").fetchall()
-        }
-        for name, kind in given.items():
+        given = connection.sql(" union all by name ".join(f"from {n}" for n in names))
+        for name, kind in zip(given.columns, given.types, strict=True):
             if kind in ("FLOAT", "DOUBLE"):
                 # pandas writes a missing number as NaN
-                connection.execute(
-                    f'update given set "{name}" = null where isnan("{name}")'
-                )
-        types = {c.name: c.type for c in contract.columns if c.name in given}
-        typed = {name: _cast(name, kind, minutes) for name, kind in types.items()}
-        # Outside the contract, yet it tells whether game_id is the right way round.
-        if "home_flag" in given:
-            typed["home_flag"] = _cast("home_flag", "bool", minutes)
-        key = ", ' ', ".join(f'"{name}"' for name in contract.key if name in given)
+                number = f'nullif("{name}", \'nan\') as "{name}"'
+                given = given.project(f"* replace ({number})")
+        columns = {name: f'"{name}"' for name in given.columns}
+        kinds = {name: kind for name, kind in contract.types.items() if name in columns}
+        typed = {name: _cast(name, kind, minutes) for name, kind in kinds.items()}
+        key = ", ' ', ".join([name for name in contract.key if name in kinds] or ["''"])
         problems = []
-        for name, kind in types.items():
-            ((count, where, value),) = connection.sql(
-                f"""select count(*), first(concat({key or "''"})),
-                    first(cast("{name}" as varchar)) from given
-                where "{name}" is not null and {typed[name]} is null"""
+        for name, kind in kinds.items():
+            unfit = given.filter(f"{name} is not null and {typed[name]} is null")
+            [[count, where, value]] = unfit.aggregate(
+                f"count(*), first(concat({key})), first({name}::varchar)"
             ).fetchall()
-            if count:
+            if count and name not in contract.beside:
                 rule, step = f"not {kind}", contracts.REPAIR
                 if name == "minutes_played" and ":" in value:
                     rule, step = "text MM:SS", "Repeat with --minutes mm:ss."
@@ -337,27 +325,24 @@ def _load(
                 problems.append(
                     Violation(contract.name, rule, name, count, shown, step)
                 )
-        columns = {name: f'"{name}"' for name in given} | typed
-        chosen = (f'{sql} as "{name}"' for name, sql in columns.items())
-        data = connection.sql(f"select {', '.join(chosen)} from given")
-        return data.to_arrow_table(), problems
+        chosen = (f'{sql} as "{name}"' for name, sql in (columns | typed).items())
+        return given.project(", ".join(chosen)).to_arrow_table(), problems
 
 
 def _cast(name: str, kind: str, minutes: str) -> str:
     """SQL that is NULL where the column does not hold the type of the contract."""
-    column = f'"{name}"'
     if name == "minutes_played" and minutes == "mm:ss":
-        part = f"try_cast(split_part({column}, ':', {{}}) as usmallint)"
+        part = f"try_cast(split_part({name}::varchar, ':', {{}}) as usmallint)"
         whole, seconds = part.format(1), part.format(2)
         return f"case when {seconds} < 60 then {whole} + {seconds} / 60 end"
     if kind == "int64":
         # a cast alone would round 12.5 to 13
-        whole = f"try_cast({column} as bigint)"
-        return f"case when try_cast({column} as double) = {whole} then {whole} end"
+        whole = f"try_cast({name} as bigint)"
+        return f"case when try_cast({name} as double) = {whole} then {whole} end"
     if kind == "timestamp":
         # by way of UTC: DuckDB would drop the offset of a text without a word
-        return f"cast(try_cast({column} as timestamptz) as timestamp)"
-    return f"try_cast({column} as {contracts.SQL_TYPES[kind]})"
+        return f"cast(try_cast({name} as timestamptz) as timestamp)"
+    return f"try_cast({name} as {'double' if kind == 'float64' else kind})"
 
 
 def _last_noon(tables: dict[str, pyarrow.Table]) -> str:
@@ -379,23 +364,23 @@ def _inspect_files(
 ) -> tuple[Inspection, pyarrow.Table]:
     parts = [read(file, encoding) for file in files]
     one, data = _inspect(contract, parts, now, minutes)
-    names, size = [file.name for file in files], sum(f.stat().st_size for f in files)
-    return replace(one, files=tuple(names), bytes=size), data
+    size = sum(file.stat().st_size for file in files)
+    return replace(one, files=[file.name for file in files], bytes=size), data
 
 
 def _inspect(
     contract: Table, parts: list[pyarrow.Table], now: datetime, minutes: str
 ) -> tuple[Inspection, pyarrow.Table]:
     """What the parts of one table hold, and their rows."""
-    data, broken = _load(contract, parts, minutes)
-    names, known = data.column_names, contract.names
-    judged = data.select([name for name in names if name in (*known, "home_flag")])
+    data, unfit = _load(contract, parts, minutes)
+    names = data.column_names
+    judged = data.select([name for name in names if name in contract.types])
     frame = judged.to_pandas(types_mapper=pd.ArrowDtype)
-    broken += contracts.violations(frame, contract, now)
-    absent = [column for column in contract.columns if column.name not in names]
+    found = [c.name for c in contract.columns if c.name in names]
+    absent = [c for c in contract.columns if c.name not in names]
+    key = [name for name in contract.key if name in names]
     dates = data["game_date"] if "game_date" in names else pyarrow.array([], "date32")
     span = pyarrow.compute.min_max(dates).as_py()
-    key = [name for name in contract.key if name in names]
     nulls, constants = _shares(data)
     seen = Inspection(
         table=contract.name,
@@ -403,19 +388,19 @@ def _inspect(
         rows=data.num_rows,
         first_date=span["min"],
         last_date=span["max"],
-        found=tuple(name for name in known if name in names),
-        missing_required=tuple(c.name for c in absent if c.required),
-        missing=tuple(c.name for c in absent),
-        extra=tuple(name for name in names if name not in known),
+        found=found,
+        missing_required=[column.name for column in absent if column.required],
+        missing=[column.name for column in absent],
+        extra=[name for name in names if name not in found],
         duplicate_keys=int(frame.duplicated(key).sum()) if key else 0,
         null_rates=nulls,
         constants=constants,
-        violations=tuple(broken),
+        violations=(*unfit, *contracts.violations(frame, contract, now)),
     )
     return seen, data
 
 
-def _shares(data: pyarrow.Table) -> tuple[tuple[dict[str, Any], ...], ...]:
+def _shares(data: pyarrow.Table) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     """Null rates on played rows, and columns with a single value, per season."""
     season = "season_year" if "season_year" in data.column_names else "null"
     played = "minutes_played > 0" if "minutes_played" in data.column_names else "true"
@@ -435,10 +420,9 @@ def _shares(data: pyarrow.Table) -> tuple[tuple[dict[str, Any], ...], ...]:
         where _column <> 'season_year' group by all order by all"""
     ).fetchall()
 
-    nulls = [(*where, rate) for *where, rate, _ in rows if rate]
-    constants = [(*where, only) for *where, _, only in rows if only is not None]
-    names = ("column", "season_year", "value")
-    return tuple(
-        tuple(dict(zip(names, share, strict=True)) for share in shares)
-        for shares in (nulls, constants)
-    )
+    def share(column: str, season: int | None, value: Any) -> dict[str, Any]:
+        return {"column": column, "season_year": season, "value": value}
+
+    nulls = [share(*where, rate) for *where, rate, _ in rows if rate]
+    constants = [share(*where, only) for *where, _, only in rows if only is not None]
+    return nulls, constants
