@@ -358,6 +358,15 @@ def test_minutes_as_text_are_converted_on_request(
     )
 
 
+def test_numbers_are_not_read_as_text_minutes(
+    raw: Path, good: pd.DataFrame, tmp_path: Path
+) -> None:
+    before = state(raw)
+    result = run("import", write(good, tmp_path / "bad"), "--minutes", "mm:ss")
+    words = ["player_game_summary.minutes_played", "not float64", "Repair"]
+    assert_refused(raw, before, result, words)
+
+
 @pytest.mark.parametrize("encoding", ["utf-8-sig", "latin-1"])
 def test_another_encoding_is_read_on_request(
     encoding: str, raw: Path, good: pd.DataFrame, tmp_path: Path
