@@ -306,15 +306,15 @@ class _Run:
                 "status"
             )
         model_id, status = target["model_id"], target["status"]
+        if status == "training":
+            raise UserError(
+                f"{model_id} was never in production: nba-ml deploy {model_id}"
+            )
         self._step(model_id, "begin", f"rollback to {model_id}, {reason}")
         if status == "staging":
             self._withdraw(target, reason)
         elif status == "retired":
             self._restore(target, live, reason)
-        elif status == "training":
-            raise UserError(
-                f"{model_id} was never in production: nba-ml deploy {model_id}"
-            )
         align(self.home)
         return self._finish(model_id, f"done, {reason}")
 
@@ -443,7 +443,13 @@ class _Run:
         model_id, reason = model["model_id"], " ".join(broken)
         self._step(model_id, "watch", f"degraded: {reason}")
         previous = self._previous(model)
-        self._restore(previous, model, f"rolled back: {reason}")
+        try:
+            self._restore(previous, model, f"rolled back: {reason}")
+        except UserError as error:
+            raise Degraded(
+                f"{model_id} is degraded and still serves, since what was before does "
+                f"not load. {reason}\n{error.message}\nName another: nba-ml rollback"
+            ) from error
         back = previous["model_id"] if previous else "no model, there was none before"
         self._finish(model_id, f"rolled back to {back}")
         raise Degraded(f"{model_id} was rolled back to {back}. {reason}")
@@ -451,13 +457,14 @@ class _Run:
     def _restore(self, target: Model | None, live: Model | None, reason: str) -> None:
         """The one in production goes, `target` comes back."""
         changes = []
-        if live:
-            archive = _copy(self.home, live, "archive")
-            changes = self._event("retired", live["model_id"], archive, reason=reason)
         if target:
             features = prediction.publish(self.home, target["feature_version"])
             place = resolve(self.home, target["gcs_path"])
             artefact.load(*place, features.features, target["artifact_sha256"])
+        if live:
+            archive = _copy(self.home, live, "archive")
+            changes = self._event("retired", live["model_id"], archive, reason=reason)
+        if target:
             location = _copy(self.home, target, "production")
             changes += self._event("rolled_back", target["model_id"], location)
         self._change(changes)

@@ -18,7 +18,7 @@ from nba_ml.settings import Home, UserError
 # A write names the generation that it replaces. When another writer was there first
 # it raises Taken, and that writer's file stays: of two in a race, none loses silently.
 NEW = 0  # the generation of a file that is not there yet
-ABANDONED = timedelta(hours=24)  # after which the holder of a lock counts as dead
+ABANDONED = timedelta(hours=24)  # without a sign of life a lock's holder is dead
 
 
 class Taken(UserError):
@@ -78,8 +78,12 @@ class Folder:
             fcntl.flock(self._held[name], fcntl.LOCK_EX | fcntl.LOCK_NB)
         return written
 
-    def abandoned(self, name: str) -> int | None:
-        """The generation of a lock whose holder died; None while it lives."""
+    def abandoned(self, name: str, after: timedelta = ABANDONED) -> int | None:
+        """The generation of a lock whose holder died; None while it lives.
+
+        Of a bucket's holder it is only known how long ago it gave its last sign of
+        life: dead is who gave none since `after`.
+        """
         path, mutex = self.root / name, locked(self.root / ".locking")
         with mutex, suppress(OSError), path.open("rb") as file:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -90,7 +94,6 @@ class Folder:
 class Bucket:
     """The same below `root`, a gs:// address; a lock ends after 24 hours."""
 
-    # Whether the holder of a lock lives cannot be seen from here, hence the hours.
     # A request is repeated, with growing pauses, for `patience` seconds.
     def __init__(self, root: str, patience: float = 60.0) -> None:
         if not re.match("gs://[a-z0-9][a-z0-9._-]*[a-z0-9](/|$)", root):
@@ -134,10 +137,10 @@ class Bucket:
     def lock(self, name: str, generation: int = NEW) -> int:
         return self.write(name, uuid4().bytes, generation)
 
-    def abandoned(self, name: str) -> int | None:
+    def abandoned(self, name: str, after: timedelta = ABANDONED) -> int | None:
         with suppress(Missing), self._request(name) as (blob, patient):
             blob.reload(**patient)
-            if datetime.now(UTC) - blob.updated >= ABANDONED:
+            if datetime.now(UTC) - blob.updated >= after:
                 return blob.generation
         return None
 
