@@ -197,6 +197,30 @@ def predict(
 
 
 @cli.command()
+@click.option("--host", default="127.0.0.1", show_default=True)
+@click.option("--port", default=8000, show_default=True, type=click.IntRange(0, 65535))
+@click.option(
+    "--poll",
+    type=click.FloatRange(0.01),
+    metavar="SECONDS",
+    help="Between looks at what is published.  [1; in a bucket 10]",
+)
+def serve(host: str, port: int, poll: float | None) -> None:
+    """Answer predictions over HTTP until it is stopped; log each before its answer.
+
+    Others than this machine are served only when NBA_ML_TOKEN is set.
+
+    Example:
+
+    \b
+        nba-ml serve --port 8000
+    """
+    from nba_ml import worker
+
+    worker.serve(settings.home(), host, port, poll)
+
+
+@cli.command()
 @in_home
 @as_json
 def sync(home: Home, json_: bool) -> None:

@@ -6,10 +6,13 @@ is one file, there whole or not at all, and is deleted only after its commit.
 
 from __future__ import annotations
 
+import fcntl
 import json
+import os
 import time
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,6 +24,7 @@ from nba_ml.settings import Home, UserError
 from nba_ml.warehouse import Warehouse, WarehouseUnavailable, connect
 
 Batch = dict[str, list[dict[str, Any]]]
+SEGMENT = ".segment"  # a file that a worker still writes (journal.py)
 FORGOTTEN = 3600.0  # seconds after which an unfinished temporary file is dead
 
 
@@ -46,13 +50,19 @@ def write(folder: Path, events: Sequence[Event]) -> Path:
 
     Raises ValueError for NaN and infinity: a missing value is None.
     """
-    lines = [
-        json.dumps({"table": event.table, "row": event.row}, allow_nan=False)
-        for event in events
-    ]
+    content = "".join(f"{line(event)}\n" for event in events).encode()
+    return write_atomically(folder / new_name(), content)
+
+
+def line(event: Event) -> str:
+    """An event as `parse` reads it."""
+    return json.dumps({"table": event.table, "row": event.row}, allow_nan=False)
+
+
+def new_name() -> str:
+    """A name for a batch; names sort by time."""
     moment = datetime.now(UTC).strftime("%Y%m%dT%H%M%S%fZ")
-    content = "".join(f"{line}\n" for line in lines).encode()
-    return write_atomically(folder / f"{moment}-{uuid4()}.jsonl", content)
+    return f"{moment}-{uuid4()}.jsonl"
 
 
 def pending(folder: Path) -> list[Path]:
@@ -100,6 +110,7 @@ def sync(home: Home) -> Synced:
     result = Synced()
     with locked(home.spool / ".lock"):
         _remove_unfinished(home.spool)
+        _take_over(home.spool)
         batches: dict[Path, Batch] = {}
         for path in pending(home.spool):
             try:
@@ -154,3 +165,20 @@ def _remove_unfinished(folder: Path) -> None:
     for path in folder.glob(".*.tmp"):
         if path.stat().st_mtime < time.time() - FORGOTTEN:
             path.unlink(missing_ok=True)
+
+
+def _take_over(folder: Path) -> None:
+    """Make batches of the segments of dead workers; a living one holds its lock.
+
+    A last line without its end was never acknowledged, so it is cut.
+    """
+    for path in folder.glob(f".*{SEGMENT}"):
+        with suppress(BlockingIOError, FileNotFoundError), path.open("r+b") as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            size = file.read().rfind(b"\n") + 1
+            file.truncate(size)
+            os.fsync(file.fileno())
+            if size:
+                path.rename(folder / new_name())
+            else:
+                path.unlink()

@@ -1,0 +1,660 @@
+"""The worker: predictions over HTTP, each logged before its answer leaves.
+
+It reads configuration, models and features that others publish, and never opens the
+warehouse.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+import ipaddress
+import json
+import logging
+import signal
+import sys
+import threading
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
+from dataclasses import asdict, dataclass, field
+from importlib.metadata import version
+from typing import Annotated, Any, TypeVar
+from uuid import uuid4
+
+import prometheus_client as prometheus
+import uvicorn
+import xgboost
+from fastapi import Depends, FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.security import HTTPBearer
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.exceptions import HTTPException
+from starlette.responses import PlainTextResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from nba_ml import lineup, settings, spool
+from nba_ml.journal import Journal, Segment, Stdout
+from nba_ml.lineup import Lineup, NotServed, Row
+from nba_ml.scoring import UnknownPlayer
+from nba_ml.settings import Home, UserError
+from nba_ml.spool import Event
+
+LARGEST = 64 * 1024  # bytes of a body
+TOO_LARGE = f"The body has more than {LARGEST:,} bytes. Ask in several requests."
+LOGGED = {"/predict", "/predict/slate", "other"}
+PUBLIC = {"/healthz", "/readyz"}
+ROUTES = LOGGED | PUBLIC | {"/model", "/metrics", "/openapi.json"}
+log = logging.getLogger("nba_ml.worker")
+T = TypeVar("T")
+
+Key = Annotated[str, Field(min_length=1, max_length=100)]
+Day = Annotated[
+    str, Field(pattern="^[0-9]{4}-[0-9]{2}-[0-9]{2}$", examples=["2024-04-14"])
+]
+
+
+class Asked(BaseModel):
+    """What requests have in common: nothing unknown, nothing converted."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+    game_date: Day | None = Field(None, description="Must be the slate's. [the slate]")
+
+
+class PlayerAsked(Asked):
+    """One player of the slate."""
+
+    player_lookup: Key
+    game_id: Key | None = Field(None, description="[the only one of that player]")
+
+
+class SlateAsked(Asked):
+    """All players of the slate, or some."""
+
+    players: list[Key] | None = Field(None, min_length=1, max_length=1000)
+
+
+class Prediction(BaseModel):
+    """One prediction, as prediction_log has it."""
+
+    prediction_id: str
+    request_id: str
+    model_id: str
+    variant: str = Field(description="production or staging: which model answered.")
+    player_lookup: str
+    game_id: str
+    game_date: str
+    predicted_points: float
+    predicted_low: float = Field(description="With predicted_high: the 80 % interval.")
+    predicted_high: float
+    confidence: float = Field(description="That the error is at most 5 points.")
+    feature_quality_score: float | None
+    feature_version: str
+    features_hash: str
+    mode: str = Field(description="live, or replay when the tables are old.")
+    predicted_at: str
+
+
+class Skipped(BaseModel):
+    """A player without a prediction."""
+
+    player_lookup: str
+    reason: str
+
+
+class Slate(BaseModel):
+    """Predictions in the order asked, and who has none."""
+
+    request_id: str
+    game_date: str
+    features_hash: str
+    skipped: list[Skipped]
+    predictions: list[Prediction]
+
+
+class Problem(BaseModel):
+    """Why there is no answer, in a sentence."""
+
+    error: str
+    request_id: str
+
+
+class Health(BaseModel):
+    """The worker can do its work."""
+
+    status: str
+    model_id: str
+
+
+class Served(BaseModel):
+    """A model of the configuration."""
+
+    model_id: str
+    sha256: str
+    is_loaded: bool
+    mode: str | None = Field(description="split or shadow; null in production.")
+    traffic_split: float | None
+
+
+class ServedSlate(BaseModel):
+    """The features that the production model reads."""
+
+    game_date: str
+    features_hash: str
+    feature_version: str
+    mode: str
+    as_of: str
+    dbt_invocation_id: str
+
+
+class Report(BaseModel):
+    """What is served now. `problems` say what should be and is not."""
+
+    generation: int | None
+    production: Served | None
+    staging: Served | None
+    slate: ServedSlate | None
+    problems: list[str]
+    loaded_at: str | None
+    xgboost: str
+
+
+class NotReady(UserError):
+    """There is no lineup."""
+
+
+FIELDS = tuple(Prediction.model_fields)
+
+
+class Metrics:
+    """What /metrics shows, in a registry of its own."""
+
+    def __init__(self, home: Home) -> None:
+        self.registry = prometheus.CollectorRegistry()
+
+        def new(kind: Callable[..., T], name: str, text: str, *labels: str) -> T:
+            return kind(f"nba_ml_{name}", text, labels, registry=self.registry)
+
+        counter, gauge = prometheus.Counter, prometheus.Gauge
+        buckets = (0.001, 0.002, 0.003, 0.005, 0.01, 0.015, 0.025, 0.05, 0.1, 0.25, 1)
+        self.requests = new(counter, "requests", "Answers", "route", "status")
+        self.seconds = prometheus.Histogram(
+            "nba_ml_request_seconds",
+            "From arrival to the last byte, the flush of the log included",
+            ["route"],
+            buckets=buckets,
+            registry=self.registry,
+        )
+        self.predictions = new(
+            counter, "predictions", "Predictions answered", "model_id", "variant"
+        )
+        self.reloads = new(counter, "reloads", "Lineups that were loaded")
+        self.failures = new(counter, "reload_failures", "Attempts that failed")
+        self.generation = new(gauge, "generation", "Of the configuration served")
+        self.waiting = new(gauge, "unflushed_events", "Events not on disk yet")
+        self.flush = new(gauge, "flush_seconds", "Of the last flush of the log")
+        backlog = new(gauge, "spool_files", "Files that wait for nba-ml sync")
+        backlog.set_function(lambda: len(spool.pending(home.spool)))
+        self.info = new(prometheus.Info, "worker", "What is served")
+
+
+class Watch:
+    """Keeps `lineup` what configuration and features say. Requests take it once."""
+
+    def __init__(self, home: Home, poll: float | None, metrics: Metrics) -> None:
+        self.home, self.metrics = home, metrics
+        self.poll = poll or (10.0 if home.model_store else 1.0)
+        self.lineup: Lineup | None = None
+        self.problem: str | None = None
+        self.loaded_at: str | None = None
+        self._lock, self._stopped = threading.Lock(), threading.Event()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+
+    def start(self) -> None:
+        self.reload()
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._stopped.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        while not self._stopped.wait(self.poll):
+            self.reload()
+
+    def reload(self) -> None:
+        """Load the lineup if it changed; one that cannot be loaded changes nothing."""
+        with self._lock:
+            try:
+                found = lineup.load(self.home, self.lineup)
+            except Exception as error:
+                self.metrics.failures.inc()
+                is_known = isinstance(error, UserError)
+                text = error.message if is_known else f"Loading failed: {error!r}"
+                if text != self.problem:
+                    log.error(text, exc_info=None if is_known else error)
+                self.problem = text
+                return
+            self.problem = None
+            if found is not self.lineup:
+                self.lineup, self.loaded_at = found, settings.present().isoformat()
+                self.metrics.reloads.inc()
+                self.metrics.generation.set(found.config.generation)
+                about = {"generation": found.config.generation}
+                about |= {"model_id": found.champion.place.model_id}
+                slate = found.champion.pointer
+                about |= {"features_hash": slate.features_hash}
+                self.metrics.info.info({k: str(v) for k, v in about.items()})
+                log.info("lineup loaded", extra={"facts": about})
+                for problem in found.problems:
+                    log.error(problem)
+
+    @property
+    def model_id(self) -> str | None:
+        return self.lineup.champion.place.model_id if self.lineup else None
+
+    async def ask(self, question: Callable[[Lineup], T]) -> T:
+        """The answer of one lineup, or UserError.
+
+        A file that is read when it is first needed may have moved meanwhile: then the
+        lineup is loaded anew, and asked once more.
+        """
+        try:
+            return await self._ask(question)
+        except (UnknownPlayer, NotServed, NotReady):
+            raise
+        except UserError:
+            await asyncio.to_thread(self.reload)
+            return await self._ask(question)
+
+    async def _ask(self, question: Callable[[Lineup], T]) -> T:
+        if (found := self.lineup) is None:
+            raise self.not_ready()
+        if found.champion.is_loaded:
+            return question(found)
+        return await asyncio.to_thread(question, found)
+
+    def not_ready(self) -> NotReady:
+        return NotReady(self.problem or "The worker is starting. Ask again.")
+
+    def report(self) -> Row:
+        """What GET /model answers."""
+        found, problems = self.lineup, [self.problem] if self.problem else []
+        config, slate, served = None, None, []
+        if found:
+            config, problems = found.config, problems + [*found.problems]
+            slate = {
+                name: getattr(found.champion.pointer, name)
+                for name in ServedSlate.model_fields
+            }
+            places = (config.production_model, config.staging_model)
+            for place, seat in zip(
+                places, (found.champion, found.challenger), strict=True
+            ):
+                about = asdict(place) if place else {}
+                about["is_loaded"] = bool(seat and seat.is_loaded)
+                served.append(
+                    {name: about.get(name) for name in Served.model_fields}
+                    if place
+                    else None
+                )
+        return {
+            "generation": config.generation if config else None,
+            "production": served[0] if served else None,
+            "staging": served[1] if served else None,
+            "slate": slate,
+            "problems": problems,
+            "loaded_at": self.loaded_at,
+            "xgboost": xgboost.__version__,
+        }
+
+
+class NotLogged(Exception):
+    """The journal could not take the rows of an answer."""
+
+
+class ClientGone(Exception):
+    """The client closed the connection before its request was complete."""
+
+
+@dataclass
+class Exchange:
+    """One request, and what the log will have of it.
+
+    `answers` are rows of prediction_log; `unseen` are those that only the log gets.
+    """
+
+    route: str
+    model_id: str | None
+    request_id: str = field(default_factory=lambda: str(uuid4()))
+    requested_at: str = field(default_factory=lambda: settings.clock().isoformat())
+    begun: float = field(default_factory=time.perf_counter)
+    status: int = 0
+    answers: Sequence[Row] = ()
+    unseen: Sequence[Row] = ()
+    is_begun: bool = False
+    is_lost: bool = False
+
+    @property
+    def seconds(self) -> float:
+        return time.perf_counter() - self.begun
+
+    def events(self) -> list[Event]:
+        """Predictions, and the request: its latency is the time until this moment."""
+        answers, unseen = self.answers, self.unseen
+        if self.status != 200:
+            answers = unseen = ()
+        row = {
+            "request_id": self.request_id,
+            "route": self.route,
+            "status": self.status,
+            "row_count": len(answers),
+            "latency_ms": self.seconds * 1000,
+            "requested_at": self.requested_at,
+            "model_id": self.model_id,
+        }
+        found = [Event("prediction_log", row) for row in (*answers, *unseen)]
+        return [*found, Event("request_log", row)]
+
+    def problem(self, status: int, error: str) -> Response:
+        """An answer that is none: why, in a sentence."""
+        content = {"error": error, "request_id": self.request_id}
+        headers = {401: {"www-authenticate": "Bearer"}, 413: {"connection": "close"}}
+        return _json(content, status, headers.get(status))
+
+
+class Gate:
+    """Around the application: token and size before it, the log behind it.
+
+    Nothing of an answer leaves before its rows are in the journal. When they cannot
+    be, it is not given.
+    """
+
+    def __init__(
+        self, app: ASGIApp, watch: Watch, metrics: Metrics, token: str | None
+    ) -> None:
+        self.app, self.watch, self.metrics = app, watch, metrics
+        self.expected = f"Bearer {token}".encode() if token else None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            return await self.app(scope, receive, send)
+        route = scope["path"] if scope["path"] in ROUTES else "other"
+        exchange = scope["exchange"] = Exchange(route, self.watch.model_id)
+        journal: Journal = scope["app"].state.journal
+
+        async def answer(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                exchange.status = message["status"]
+                mark = (b"x-request-id", exchange.request_id.encode())
+                message["headers"] = [*message["headers"], mark]
+                try:
+                    if route in LOGGED:
+                        await journal.write(exchange.events())
+                except OSError as error:
+                    if not exchange.is_lost:
+                        exchange.is_lost = True
+                        raise NotLogged(str(error)) from error
+                exchange.is_begun = True
+            await send(message)
+
+        try:
+            refusal = self._refusal(scope, exchange)
+            if not refusal and (content := await _read(receive)) is None:
+                refusal = exchange.problem(413, TOO_LARGE)
+
+            async def body() -> Message:
+                return {"type": "http.request", "body": content}
+
+            await (refusal or self.app)(scope, body, answer)
+        except ClientGone:
+            return
+        except Exception as error:
+            if exchange.is_begun:
+                raise
+            status, text = 500, "The worker failed; its log says why."
+            if isinstance(error, NotLogged):
+                status, text = 503, f"Not logged, so not answered: {error}"
+            trace = None if status == 503 else error
+            facts = {"request_id": exchange.request_id}
+            log.error(text, exc_info=trace, extra={"facts": facts})
+            await exchange.problem(status, text)(scope, receive, answer)
+        self._note(exchange)
+
+    def _refusal(self, scope: Scope, exchange: Exchange) -> Response | None:
+        headers = dict(scope["headers"])
+        if self.expected and exchange.route not in PUBLIC:
+            given = headers.get(b"authorization", b"")
+            if not hmac.compare_digest(given, self.expected):
+                text = "Send the header Authorization: Bearer and the token."
+                return exchange.problem(401, text)
+        if int(headers.get(b"content-length", 0)) > LARGEST:
+            return exchange.problem(413, TOO_LARGE)
+        return None
+
+    def _note(self, exchange: Exchange) -> None:
+        route, status, seconds = exchange.route, exchange.status, exchange.seconds
+        self.metrics.requests.labels(route, status).inc()
+        self.metrics.seconds.labels(route).observe(seconds)
+        if status == 200:
+            for (model_id, variant), count in Counter(
+                (row["model_id"], row["variant"]) for row in exchange.answers
+            ).items():
+                self.metrics.predictions.labels(model_id, variant).inc(count)
+        facts = {"request_id": exchange.request_id, "route": route, "status": status}
+        facts |= {"latency_ms": round(seconds * 1000, 3)}
+        log.info("answered", extra={"facts": facts})
+
+
+async def _read(receive: Receive) -> bytes | None:
+    """The body; None when it is too large."""
+    content = b""
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ClientGone
+        content += message.get("body", b"")
+        if len(content) > LARGEST:
+            return None
+        if not message.get("more_body"):
+            return content
+
+
+def create_app(
+    home: Home, token: str | None = None, poll: float | None = None
+) -> FastAPI:
+    """The application. Without `token` everybody may ask."""
+    metrics = Metrics(home)
+    watch = Watch(home, poll, metrics)
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        sink = Stdout() if settings.logs_to_stdout() else Segment(home.spool)
+        app.state.journal = journal = Journal(sink)
+        metrics.waiting.set_function(lambda: journal.waiting)
+        metrics.flush.set_function(lambda: journal.seconds)
+        await asyncio.to_thread(watch.start)
+        yield
+        await asyncio.to_thread(watch.stop)
+        await asyncio.to_thread(journal.close)
+
+    app = FastAPI(
+        title="nba-ml",
+        description="Points of NBA players in the next slate.",
+        version=version("nba-ml"),
+        lifespan=lifespan,
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+    )
+    app.add_middleware(Gate, watch=watch, metrics=metrics, token=token)
+    private: dict[str, Any] = {"responses": _problems(413)}
+    if token:
+        private = {"responses": _problems(401, 413)}
+        private["dependencies"] = [Depends(HTTPBearer(auto_error=False))]
+    asked: dict[str, Any] = private | {
+        "responses": private["responses"] | _problems(404, 422, 503)
+    }
+
+    @app.post("/predict", response_model=Prediction, **asked)
+    async def predict(body: PlayerAsked, request: Request) -> Response:
+        """One player's points."""
+        exchange: Exchange = request.scope["exchange"]
+        players = [(body.player_lookup, body.game_id)]
+
+        def answer(found: Lineup) -> Row:
+            rows = found.answer(exchange.request_id, players, body.game_date)
+            exchange.model_id = found.champion.place.model_id
+            exchange.answers, exchange.unseen = rows
+            return _shown(exchange.answers[0])
+
+        return _json(await watch.ask(answer))
+
+    @app.post("/predict/slate", response_model=Slate, **asked)
+    async def predict_slate(body: SlateAsked, request: Request) -> Response:
+        """The points of all players of the slate, or of some."""
+        exchange: Exchange = request.scope["exchange"]
+
+        def answer(found: Lineup) -> Row:
+            scorer, players, skipped = found.champion.scorer, [], []
+            pointer = scorer.snapshot.pointer
+            wanted = [(name, None) for name in dict.fromkeys(body.players or [])]
+            everybody = range(len(scorer.snapshot.rows))
+            for player in wanted or map(scorer.key, everybody):
+                try:
+                    scorer.position(*player)
+                    players.append(player)
+                except UnknownPlayer as error:
+                    skip = {"player_lookup": player[0], "reason": error.message}
+                    skipped.append(skip)
+            rows = found.answer(exchange.request_id, players, body.game_date)
+            exchange.model_id = found.champion.place.model_id
+            exchange.answers, exchange.unseen = rows
+            return {
+                "request_id": exchange.request_id,
+                "game_date": pointer.game_date,
+                "features_hash": pointer.features_hash,
+                "skipped": skipped,
+                "predictions": [_shown(row) for row in exchange.answers],
+            }
+
+        return _json(await watch.ask(answer))
+
+    @app.get("/healthz", response_model=Health, responses=_problems(413, 503))
+    async def healthz() -> Response:
+        """Whether a real row can be scored. It is not logged."""
+
+        def answer(found: Lineup) -> Row:
+            [row] = found.champion.scorer.score([0], "production", "health")
+            return {"status": "ok", "model_id": row["model_id"]}
+
+        return _json(await watch.ask(answer))
+
+    @app.get("/readyz", response_model=Health, responses=_problems(413, 503))
+    async def readyz() -> Response:
+        """Whether there is a model with features to ask."""
+        if watch.lineup is None:
+            raise watch.not_ready()
+        return _json({"status": "ok", "model_id": watch.model_id})
+
+    @app.get("/model", response_model=Report, **private)
+    async def model() -> Response:
+        """What is served, and what should be and is not."""
+        return _json(watch.report())
+
+    @app.get("/metrics", response_class=PlainTextResponse, **private)
+    async def show_metrics() -> Response:
+        """For Prometheus."""
+        content = prometheus.generate_latest(metrics.registry)
+        return Response(content, media_type=prometheus.CONTENT_TYPE_LATEST)
+
+    @app.exception_handler(UserError)
+    async def refuse(request: Request, error: UserError) -> Response:
+        is_absent = isinstance(error, (UnknownPlayer, NotServed))
+        exchange: Exchange = request.scope["exchange"]
+        return exchange.problem(404 if is_absent else 503, error.message)
+
+    @app.exception_handler(RequestValidationError)
+    async def invalid(request: Request, error: RequestValidationError) -> Response:
+        found = [
+            f"{'.'.join(str(part) for part in one['loc'])}: {one['msg']}"
+            for one in error.errors()[:3]
+        ]
+        return request.scope["exchange"].problem(422, "; ".join(found))
+
+    @app.exception_handler(HTTPException)
+    async def other(request: Request, error: HTTPException) -> Response:
+        # 400: a body that is no JSON at all, as if it were JSON of another form
+        status = 422 if error.status_code == 400 else error.status_code
+        text = f"{error.detail}. GET /openapi.json lists what there is."
+        answer = request.scope["exchange"].problem(status, text)
+        answer.headers.update(error.headers or {})
+        return answer
+
+    return app
+
+
+def serve(
+    home: Home, host: str = "127.0.0.1", port: int = 8000, poll: float | None = None
+) -> None:
+    """Serve until SIGTERM; what runs is finished, and the journal closed.
+
+    Raises UserError when others could ask without a token.
+    """
+    token = settings.token()
+    if not token and not _is_loopback(host):
+        raise UserError(
+            f"{host} can be reached by others, and NBA_ML_TOKEN is not set. "
+            "Set it to a long random text, or serve on 127.0.0.1."
+        )
+    handler = logging.StreamHandler()  # stderr: stdout may be the journal
+    handler.setFormatter(JsonLines())
+    logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
+    # uvicorn raises again the signal that ended it: that is no failure
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: sys.exit(0))
+    uvicorn.run(
+        create_app(home, token, poll),
+        host=host,
+        port=port,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        ws="none",
+        timeout_graceful_shutdown=30,
+    )
+
+
+class JsonLines(logging.Formatter):
+    """Each record as one line of JSON, as log collectors read it."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        line = {"severity": record.levelname, "message": record.getMessage()}
+        line |= {"time": f"{settings.present().isoformat()}Z"}
+        line |= getattr(record, "facts", {})
+        if record.exc_info:
+            line["trace"] = self.formatException(record.exc_info)
+        return json.dumps(line)
+
+
+def _is_loopback(host: str) -> bool:
+    with suppress(ValueError):
+        return ipaddress.ip_address(host).is_loopback
+    return host == "localhost"
+
+
+def _problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    return {status: {"model": Problem} for status in statuses}
+
+
+def _shown(row: Row) -> Row:
+    return {name: row[name] for name in FIELDS}
+
+
+def _json(
+    content: Any, status: int = 200, headers: Mapping[str, str] | None = None
+) -> Response:
+    # the models describe it, and a test compares: checking 300 rows costs too much here
+    text = json.dumps(content, allow_nan=False)
+    return Response(text, status, headers, "application/json")
