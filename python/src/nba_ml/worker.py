@@ -16,9 +16,10 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from importlib.metadata import version
 from typing import Annotated, Any, TypeVar
 from uuid import uuid4
@@ -36,63 +37,62 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from nba_ml import lineup, settings, spool
 from nba_ml.journal import Journal, Segment, Stdout
-from nba_ml.lineup import Lineup, NotServed, Row
-from nba_ml.scoring import UnknownPlayer
+from nba_ml.lineup import Lineup, NoModel, NotServed, Row
+from nba_ml.scoring import Scorer, UnknownPlayer
 from nba_ml.settings import Home, UserError
 from nba_ml.spool import Event
 
+BUCKETS = (0.001, 0.002, 0.003, 0.005, 0.01, 0.015, 0.025, 0.05, 0.1, 0.25, 1)
 LARGEST = 64 * 1024  # bytes of a body
 TOO_LARGE = f"The body has more than {LARGEST:,} bytes. Ask in several requests."
-LOGGED = {"/predict", "/predict/slate", "other"}
-PUBLIC = {"/healthz", "/readyz"}
-ROUTES = LOGGED | PUBLIC | {"/model", "/metrics", "/openapi.json"}
+PROBES = {"/healthz", "/readyz"}  # answered without a token
+LOGGED = {"/predict", "/predict/slate", "other"}  # rows of request_log
+ROUTES = LOGGED | PROBES | {"/model", "/metrics", "/openapi.json"}
 log = logging.getLogger("nba_ml.worker")
 T = TypeVar("T")
-
+Asked = tuple[str, str | None]  # player_lookup and game_id
 Key = Annotated[str, Field(min_length=1, max_length=100)]
-Day = Annotated[
-    str, Field(pattern="^[0-9]{4}-[0-9]{2}-[0-9]{2}$", examples=["2024-04-14"])
-]
+Day = Annotated[str, Field(pattern="^[0-9]{4}-[0-9]{2}-[0-9]{2}$")]
 
 
-class Asked(BaseModel):
-    """What requests have in common: nothing unknown, nothing converted."""
+class PlayerAsked(BaseModel):
+    """A player of the slate; `game_id` when there are several games of that player."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
-    game_date: Day | None = Field(None, description="Must be the slate's. [the slate]")
-
-
-class PlayerAsked(Asked):
-    """One player of the slate."""
-
     player_lookup: Key
-    game_id: Key | None = Field(None, description="[the only one of that player]")
+    game_id: Key | None = None
+    game_date: Day | None = None
 
 
-class SlateAsked(Asked):
-    """All players of the slate, or some."""
+class SlateAsked(BaseModel):
+    """Some players of the slate, or all."""
 
+    model_config = ConfigDict(extra="forbid", strict=True)
     players: list[Key] | None = Field(None, min_length=1, max_length=1000)
+    game_date: Day | None = None
 
 
 class Prediction(BaseModel):
-    """One prediction, as prediction_log has it."""
+    """A row of prediction_log. The interval holds 80 %; confidence is within 5 points.
+
+    `variant` says which model answered: production, or staging (an A/B test).
+    """
 
     prediction_id: str
     request_id: str
     model_id: str
-    variant: str = Field(description="production or staging: which model answered.")
+    variant: str
     player_lookup: str
     game_id: str
     game_date: str
     predicted_points: float
-    predicted_low: float = Field(description="With predicted_high: the 80 % interval.")
+    predicted_low: float
     predicted_high: float
-    confidence: float = Field(description="That the error is at most 5 points.")
+    confidence: float
     feature_quality_score: float | None
     feature_version: str
     features_hash: str
-    mode: str = Field(description="live, or replay when the tables are old.")
+    mode: str
     predicted_at: str
 
 
@@ -104,7 +104,7 @@ class Skipped(BaseModel):
 
 
 class Slate(BaseModel):
-    """Predictions in the order asked, and who has none."""
+    """Predictions, and who has none."""
 
     request_id: str
     game_date: str
@@ -121,50 +121,35 @@ class Problem(BaseModel):
 
 
 class Health(BaseModel):
-    """The worker can do its work."""
+    """The worker can answer."""
 
-    status: str
     model_id: str
 
 
 class Served(BaseModel):
-    """A model of the configuration."""
+    """A model that answers. `mode` and `traffic_split` are the challenger's."""
 
     model_id: str
     sha256: str
     is_loaded: bool
-    mode: str | None = Field(description="split or shadow; null in production.")
-    traffic_split: float | None
-
-
-class ServedSlate(BaseModel):
-    """The features that the production model reads."""
-
-    game_date: str
-    features_hash: str
-    feature_version: str
-    mode: str
-    as_of: str
-    dbt_invocation_id: str
+    mode: str | None = None
+    traffic_split: float | None = None
 
 
 class Report(BaseModel):
-    """What is served now. `problems` say what should be and is not."""
+    """What is served. `problems` say what should be and is not."""
 
-    generation: int | None
-    production: Served | None
-    staging: Served | None
-    slate: ServedSlate | None
+    generation: int | None = None
+    production: Served | None = None
+    staging: Served | None = None
+    slate: dict[str, str] | None = None
+    loaded_at: str | None = None
     problems: list[str]
-    loaded_at: str | None
-    xgboost: str
+    xgboost: str = xgboost.__version__
 
 
 class NotReady(UserError):
     """There is no lineup."""
-
-
-FIELDS = tuple(Prediction.model_fields)
 
 
 class Metrics:
@@ -177,23 +162,18 @@ class Metrics:
             return kind(f"nba_ml_{name}", text, labels, registry=self.registry)
 
         counter, gauge = prometheus.Counter, prometheus.Gauge
-        buckets = (0.001, 0.002, 0.003, 0.005, 0.01, 0.015, 0.025, 0.05, 0.1, 0.25, 1)
+        seconds = partial(prometheus.Histogram, buckets=BUCKETS)
         self.requests = new(counter, "requests", "Answers", "route", "status")
-        self.seconds = prometheus.Histogram(
-            "nba_ml_request_seconds",
-            "From arrival to the last byte, the flush of the log included",
-            ["route"],
-            buckets=buckets,
-            registry=self.registry,
+        self.seconds = new(
+            seconds, "request_seconds", "From arrival to the end", "route"
         )
-        self.predictions = new(
-            counter, "predictions", "Predictions answered", "model_id", "variant"
-        )
+        labels = ("model_id", "variant")
+        self.predictions = new(counter, "predictions", "Predictions answered", *labels)
         self.reloads = new(counter, "reloads", "Lineups that were loaded")
         self.failures = new(counter, "reload_failures", "Attempts that failed")
         self.generation = new(gauge, "generation", "Of the configuration served")
         self.waiting = new(gauge, "unflushed_events", "Events not on disk yet")
-        self.flush = new(gauge, "flush_seconds", "Of the last flush of the log")
+        self.flush = new(gauge, "flush_seconds", "Of the last flush of the journal")
         backlog = new(gauge, "spool_files", "Files that wait for nba-ml sync")
         backlog.set_function(lambda: len(spool.pending(home.spool)))
         self.info = new(prometheus.Info, "worker", "What is served")
@@ -206,8 +186,7 @@ class Watch:
         self.home, self.metrics = home, metrics
         self.poll = poll or (10.0 if home.model_store else 1.0)
         self.lineup: Lineup | None = None
-        self.problem: str | None = None
-        self.loaded_at: str | None = None
+        self.problem, self.loaded_at = "", ""
         self._lock, self._stopped = threading.Lock(), threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
 
@@ -224,31 +203,37 @@ class Watch:
             self.reload()
 
     def reload(self) -> None:
-        """Load the lineup if it changed; one that cannot be loaded changes nothing."""
+        """Load what changed. What cannot be loaded leaves the lineup that is there."""
         with self._lock:
             try:
                 found = lineup.load(self.home, self.lineup)
             except Exception as error:
-                self.metrics.failures.inc()
-                is_known = isinstance(error, UserError)
-                text = error.message if is_known else f"Loading failed: {error!r}"
-                if text != self.problem:
-                    log.error(text, exc_info=None if is_known else error)
-                self.problem = text
+                self._failed(error)
                 return
-            self.problem = None
+            self.problem = ""
             if found is not self.lineup:
                 self.lineup, self.loaded_at = found, settings.present().isoformat()
-                self.metrics.reloads.inc()
-                self.metrics.generation.set(found.config.generation)
-                about = {"generation": found.config.generation}
-                about |= {"model_id": found.champion.place.model_id}
-                slate = found.champion.pointer
-                about |= {"features_hash": slate.features_hash}
-                self.metrics.info.info({k: str(v) for k, v in about.items()})
-                log.info("lineup loaded", extra={"facts": about})
-                for problem in found.problems:
-                    log.error(problem)
+                self._loaded(found)
+
+    def _failed(self, error: Exception) -> None:
+        is_known = isinstance(error, UserError)
+        text = error.message if is_known else f"Loading failed: {error!r}"
+        if isinstance(error, NoModel):
+            self.lineup = None
+        if text != self.problem:
+            log.error(text, exc_info=None if is_known else error)
+        self.problem = text
+        self.metrics.failures.inc()
+
+    def _loaded(self, found: Lineup) -> None:
+        facts = {"model_id": found.champion.place.model_id}
+        facts["features_hash"] = found.champion.pointer.features_hash
+        self.metrics.info.info(facts)
+        self.metrics.generation.set(found.config.generation)
+        self.metrics.reloads.inc()
+        log.info("lineup loaded", extra={"facts": facts})
+        for problem in found.problems:
+            log.error(problem)
 
     @property
     def model_id(self) -> str | None:
@@ -270,44 +255,30 @@ class Watch:
 
     async def _ask(self, question: Callable[[Lineup], T]) -> T:
         if (found := self.lineup) is None:
-            raise self.not_ready()
+            raise NotReady(self.problem)
         if found.champion.is_loaded:
             return question(found)
         return await asyncio.to_thread(question, found)
 
-    def not_ready(self) -> NotReady:
-        return NotReady(self.problem or "The worker is starting. Ask again.")
-
-    def report(self) -> Row:
+    def report(self) -> Report:
         """What GET /model answers."""
-        found, problems = self.lineup, [self.problem] if self.problem else []
-        config, slate, served = None, None, []
-        if found:
-            config, problems = found.config, problems + [*found.problems]
-            slate = {
-                name: getattr(found.champion.pointer, name)
-                for name in ServedSlate.model_fields
-            }
-            places = (config.production_model, config.staging_model)
-            for place, seat in zip(
-                places, (found.champion, found.challenger), strict=True
-            ):
-                about = asdict(place) if place else {}
-                about["is_loaded"] = bool(seat and seat.is_loaded)
-                served.append(
-                    {name: about.get(name) for name in Served.model_fields}
-                    if place
-                    else None
+        problems = [self.problem] if self.problem else []
+        if (found := self.lineup) is None:
+            return Report(problems=problems)
+        seats = {"production": found.champion, "staging": found.challenger}
+        return Report(
+            **{
+                name: Served.model_validate(
+                    asdict(seat.place) | {"is_loaded": seat.is_loaded}
                 )
-        return {
-            "generation": config.generation if config else None,
-            "production": served[0] if served else None,
-            "staging": served[1] if served else None,
-            "slate": slate,
-            "problems": problems,
-            "loaded_at": self.loaded_at,
-            "xgboost": xgboost.__version__,
-        }
+                for name, seat in seats.items()
+                if seat
+            },
+            generation=found.config.generation,
+            slate=asdict(found.champion.pointer),
+            loaded_at=self.loaded_at,
+            problems=[*problems, *found.problems],
+        )
 
 
 class NotLogged(Exception):
@@ -335,6 +306,15 @@ class Exchange:
     unseen: Sequence[Row] = ()
     is_begun: bool = False
     is_lost: bool = False
+
+    def ask(
+        self, found: Lineup, players: Sequence[Asked], game_date: str | None
+    ) -> Sequence[Row]:
+        """Answers of `found` for `players`, kept for the log. Raises UserError."""
+        self.model_id = found.champion.place.model_id
+        answers = found.answer(self.request_id, players, game_date)
+        self.answers, self.unseen = answers
+        return self.answers
 
     @property
     def seconds(self) -> float:
@@ -424,7 +404,7 @@ class Gate:
 
     def _refusal(self, scope: Scope, exchange: Exchange) -> Response | None:
         headers = dict(scope["headers"])
-        if self.expected and exchange.route not in PUBLIC:
+        if self.expected and exchange.route not in PROBES:
             given = headers.get(b"authorization", b"")
             if not hmac.compare_digest(given, self.expected):
                 text = "Send the header Authorization: Bearer and the token."
@@ -499,44 +479,31 @@ def create_app(
 
     @app.post("/predict", response_model=Prediction, **asked)
     async def predict(body: PlayerAsked, request: Request) -> Response:
-        """One player's points."""
+        """The points of one player."""
         exchange: Exchange = request.scope["exchange"]
         players = [(body.player_lookup, body.game_id)]
 
         def answer(found: Lineup) -> Row:
-            rows = found.answer(exchange.request_id, players, body.game_date)
-            exchange.model_id = found.champion.place.model_id
-            exchange.answers, exchange.unseen = rows
-            return _shown(exchange.answers[0])
+            [row] = exchange.ask(found, players, body.game_date)
+            return _shown(row)
 
         return _json(await watch.ask(answer))
 
     @app.post("/predict/slate", response_model=Slate, **asked)
     async def predict_slate(body: SlateAsked, request: Request) -> Response:
-        """The points of all players of the slate, or of some."""
+        """The points of some players of the slate, or of all."""
         exchange: Exchange = request.scope["exchange"]
 
         def answer(found: Lineup) -> Row:
-            scorer, players, skipped = found.champion.scorer, [], []
-            pointer = scorer.snapshot.pointer
-            wanted = [(name, None) for name in dict.fromkeys(body.players or [])]
-            everybody = range(len(scorer.snapshot.rows))
-            for player in wanted or map(scorer.key, everybody):
-                try:
-                    scorer.position(*player)
-                    players.append(player)
-                except UnknownPlayer as error:
-                    skip = {"player_lookup": player[0], "reason": error.message}
-                    skipped.append(skip)
-            rows = found.answer(exchange.request_id, players, body.game_date)
-            exchange.model_id = found.champion.place.model_id
-            exchange.answers, exchange.unseen = rows
+            players, skipped = _expected(found.champion.scorer, body.players)
+            rows = exchange.ask(found, players, body.game_date)
+            pointer = found.champion.pointer
             return {
                 "request_id": exchange.request_id,
                 "game_date": pointer.game_date,
                 "features_hash": pointer.features_hash,
                 "skipped": skipped,
-                "predictions": [_shown(row) for row in exchange.answers],
+                "predictions": [_shown(row) for row in rows],
             }
 
         return _json(await watch.ask(answer))
@@ -547,7 +514,7 @@ def create_app(
 
         def answer(found: Lineup) -> Row:
             [row] = found.champion.scorer.score([0], "production", "health")
-            return {"status": "ok", "model_id": row["model_id"]}
+            return {"model_id": row["model_id"]}
 
         return _json(await watch.ask(answer))
 
@@ -555,13 +522,13 @@ def create_app(
     async def readyz() -> Response:
         """Whether there is a model with features to ask."""
         if watch.lineup is None:
-            raise watch.not_ready()
-        return _json({"status": "ok", "model_id": watch.model_id})
+            raise NotReady(watch.problem)
+        return _json({"model_id": watch.model_id})
 
-    @app.get("/model", response_model=Report, **private)
-    async def model() -> Response:
+    @app.get("/model", **private)
+    async def model() -> Report:
         """What is served, and what should be and is not."""
-        return _json(watch.report())
+        return watch.report()
 
     @app.get("/metrics", response_class=PlainTextResponse, **private)
     async def show_metrics() -> Response:
@@ -648,8 +615,25 @@ def _problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
     return {status: {"model": Problem} for status in statuses}
 
 
+def _expected(
+    scorer: Scorer, names: Iterable[str] | None
+) -> tuple[list[Asked], list[Row]]:
+    """Who of `names`, by default of the slate, can be scored; who not, and why."""
+    wanted: Iterable[Asked] = map(scorer.key, range(len(scorer.snapshot.rows)))
+    if names:
+        wanted = [(name, None) for name in dict.fromkeys(names)]
+    players, skipped = [], []
+    for player in wanted:
+        try:
+            scorer.position(*player)
+            players.append(player)
+        except UnknownPlayer as error:
+            skipped.append({"player_lookup": player[0], "reason": error.message})
+    return players, skipped
+
+
 def _shown(row: Row) -> Row:
-    return {name: row[name] for name in FIELDS}
+    return {name: row[name] for name in Prediction.model_fields}
 
 
 def _json(
