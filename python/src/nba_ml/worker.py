@@ -32,7 +32,6 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.security import HTTPBearer
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
-from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from nba_ml import lineup, settings, spool
@@ -445,12 +444,12 @@ def create_app(
     home: Home, token: str | None = None, poll: float | None = None
 ) -> FastAPI:
     """The application. Without `token` everybody may ask."""
+    sink = Stdout() if settings.logs_to_stdout() else Segment(home.spool)
     metrics = Metrics(home)
     watch = Watch(home, poll, metrics)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        sink = Stdout() if settings.logs_to_stdout() else Segment(home.spool)
         app.state.journal = journal = Journal(sink)
         metrics.waiting.set_function(lambda: journal.waiting)
         metrics.flush.set_function(lambda: journal.seconds)
@@ -530,7 +529,11 @@ def create_app(
         """What is served, and what should be and is not."""
         return watch.report()
 
-    @app.get("/metrics", response_class=PlainTextResponse, **private)
+    shown = {
+        "responses": {200: {"content": {"text/plain": {}}}, **private["responses"]}
+    }
+
+    @app.get("/metrics", response_class=Response, **(private | shown))
     async def show_metrics() -> Response:
         """For Prometheus."""
         content = prometheus.generate_latest(metrics.registry)
