@@ -26,6 +26,7 @@ from rich.table import Table
 
 import measure
 import reading
+import serving
 from measure import BIN, Build, Ran
 from nba_ml.settings import Home
 
@@ -161,8 +162,41 @@ class Bench:
         ]
         return Result("make run without installation (simulated, 3 seasons)", lines)
 
+    def serving(self) -> Result:
+        home = self.given()
+        project = measure.copy_project(self.folder)
+        measure.build(home, project, "fqn:*")
+        measure.run([str(BIN / "nba-ml"), "train", "--json"], home, project)
+        features = _in_child(serving.prepare, home)
+        found = {kind: serving.measure(home, kind, _in_child) for kind in serving.KINDS}
+        ours, unlogged, plain = found.values()
+        half, slow, ready = ours["half"], ours["slow"], ours["ready"]
+        other = plain["ready"]
+        lines = [
+            Line("200 a second, half within", 1, half, 1, ours["peak"], "0.003 s"),
+            Line("99 % within", 1, ours["most"], limit="0.015 s"),
+            Line("unlogged, half", 1, unlogged["half"], unlogged["half"] / half),
+            Line(
+                "unlogged, 99 %", 1, unlogged["most"], unlogged["most"] / ours["most"]
+            ),
+            Line("20 a second, half within", 1, slow, 1),
+            Line("plain, half", 1, plain["slow"], plain["slow"] / slow, plain["peak"]),
+            Line("slate, half within", serving.PLAYERS, ours["slate"], limit="0.025 s"),
+            Line("start until ready", 1, ready, 1, limit="3 s, 400 MB"),
+            Line("plain, until ready", 1, other, other / ready),
+        ]
+        rates = [f"{name} {one['rate']:,.0f}" for name, one in found.items()]
+        flush = serving.flush(self.folder) * 1000
+        note = (
+            f"Requests a second, 99 % within 50 ms, at most: {', '.join(rates)}. "
+            f"Half of the flushes of this disk alone: within {flush:.1f} ms. "
+            f"Failed of 4,000 requests: {ours['failed']:.0f}."
+        )
+        about = f"{features} features, {serving.PLAYERS} players, {self.population}"
+        return Result(f"Worker over HTTP ({about})", lines, note)
 
-SECTIONS = ("reading", "building", "growth", "job")
+
+SECTIONS = ("reading", "building", "growth", "job", "serving")
 
 
 @click.command()
@@ -215,9 +249,8 @@ def _print(result: Result) -> None:
     for line in result.lines:
         ratio = "" if line.ratio is None else f"{line.ratio:.2f}"
         peak = "" if line.peak_mb is None else f"{line.peak_mb:,.0f}"
-        table.add_row(
-            line.what, f"{line.rows:,}", f"{line.seconds:.2f}", ratio, peak, line.limit
-        )
+        seconds = f"{line.seconds:.{2 if line.seconds >= 0.1 else 4}f}"
+        table.add_row(line.what, f"{line.rows:,}", seconds, ratio, peak, line.limit)
     console = Console(width=100, highlight=False)
     console.print(table, end="")
     console.print(result.note, end="\n" if result.note else "")

@@ -7,6 +7,7 @@ warehouse.
 from __future__ import annotations
 
 import asyncio
+import gc
 import hmac
 import ipaddress
 import json
@@ -454,6 +455,7 @@ def create_app(
         metrics.waiting.set_function(lambda: journal.waiting)
         metrics.flush.set_function(lambda: journal.seconds)
         await asyncio.to_thread(watch.start)
+        gc.freeze()  # no collection walks through libraries and model
         yield
         await asyncio.to_thread(watch.stop)
         await asyncio.to_thread(journal.close)
