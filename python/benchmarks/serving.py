@@ -172,7 +172,7 @@ def measure(home: Home, kind: str, in_child: Callable[..., Any]) -> dict[str, fl
         found["peak"], found["rate"] = process.resident_mb, 0.0
         rate = 25.0
         while rate < 10_000 and holds(rate):
-            found["rate"], rate = rate, rate * 1.25
+            found["rate"], rate = rate, rate * 1.5
         return found
 
 

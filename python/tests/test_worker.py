@@ -16,6 +16,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -337,12 +338,14 @@ def test_of_a_slate_those_who_cannot_be_scored_are_named(
 
 def newcomer(home: Home, name: str) -> None:
     """Publish the slate anew, in which a player has 9 games only."""
-    warehouse = DuckDB(home.warehouse)
-    warehouse.run(
-        "update feature_store_v1 set games_played_prior = 9"
-        f" where is_scheduled and player_lookup = '{name}'"
-    )
-    prediction.predict(home, model_id="xgboost_v1.0.0")
+    store = serving.open_serving(home)
+    old = serving.read_snapshot(store, serving.read_pointer(store, "v1"))
+    rows, pointer = old.rows.copy(), old.pointer
+    rows.loc[rows["player_lookup"] == name, "games_played_prior"] = 9
+    build = {"as_of": datetime.fromisoformat(pointer.as_of)}
+    build["dbt_invocation_id"] = pointer.dbt_invocation_id
+    new, content = serving.take_snapshot(rows, old.features, pointer.mode, build)
+    serving.publish(store, new.pointer, content)
 
 
 def test_who_has_too_few_games_is_told_so(home: Home) -> None:
@@ -407,15 +410,26 @@ def test_others_are_not_served_without_a_token(
     assert done.exit_code == 1 and "NBA_ML_TOKEN is not set" in done.output
 
 
-def test_a_journal_that_is_none_is_refused(
-    home: Home, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("NBA_ML_JOURNAL", "syslog", "Write spool or stdout"),
+        ("NBA_ML_AS_OF", "yesterday", "is no timestamp"),
+    ],
+)
+def test_a_wrong_environment_is_refused(
+    home: Home, monkeypatch: pytest.MonkeyPatch, name: str, value: str, message: str
 ) -> None:
-    monkeypatch.setenv("NBA_ML_JOURNAL", "syslog")
+    monkeypatch.setenv(name, value)
     done = CliRunner().invoke(cli, ["serve"])
-    assert done.exit_code == 1 and "Write spool or stdout" in done.output
+    assert done.exit_code == 1 and message in done.output
 
 
 # what is not there, or broken
+
+
+def full(*_: object) -> None:
+    raise OSError(28, "No space left on device")
 
 
 def test_without_a_model_it_waits_for_one(home: Home) -> None:
@@ -521,9 +535,11 @@ def test_an_unforeseen_failure_shows_no_trace_and_is_logged(
     with monkeypatch.context() as patch:
         patch.setattr("nba_ml.lineup.Lineup.answer", broken)
         answer = client.post("/predict", json=PLAYER)
+        patch.setattr(journal.os, "fsync", full)
+        assert client.post("/predict", json=PLAYER).status_code == 500
     assert answer.status_code == 500 and "secret" not in answer.text
     assert answer.json()["request_id"] == answer.headers["x-request-id"]
-    [record] = [one for one in caplog.records if one.exc_info]
+    record, _ = (one for one in caplog.records if one.exc_info)
     line = json.loads(worker_module.JsonLines().format(record))
     assert "secret" in line["trace"]
     assert line["request_id"] == answer.json()["request_id"]
@@ -569,9 +585,6 @@ def test_a_lazy_model_is_read_when_asked_and_found_when_moved(home: Home) -> Non
 def test_a_full_disk_answers_nothing_that_is_not_logged(
     home: Home, client: TestClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def full(*_: object) -> None:
-        raise OSError(28, "No space left on device")
-
     answered = [client.post("/predict", json=PLAYER)]
     with monkeypatch.context() as patch:
         patch.setattr(journal.os, "fsync", full)

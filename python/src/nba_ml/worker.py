@@ -196,7 +196,7 @@ class Watch:
 
     def stop(self) -> None:
         self._stopped.set()
-        self._thread.join()
+        self._thread.join(1)  # a bucket out of reach holds nobody up
 
     def _run(self) -> None:
         while not self._stopped.wait(self.poll):
@@ -305,7 +305,7 @@ class Exchange:
     answers: Sequence[Row] = ()
     unseen: Sequence[Row] = ()
     is_begun: bool = False
-    is_lost: bool = False
+    is_last: bool = False  # it is given even when it cannot be logged
 
     def ask(
         self, found: Lineup, players: Sequence[Asked], game_date: str | None
@@ -373,8 +373,7 @@ class Gate:
                     if route in LOGGED:
                         await journal.write(exchange.events())
                 except OSError as error:
-                    if not exchange.is_lost:
-                        exchange.is_lost = True
+                    if not exchange.is_last:
                         raise NotLogged(str(error)) from error
                 exchange.is_begun = True
             await send(message)
@@ -399,6 +398,7 @@ class Gate:
             trace = None if status == 503 else error
             facts = {"request_id": exchange.request_id}
             log.error(text, exc_info=trace, extra={"facts": facts})
+            exchange.is_last = True
             await exchange.problem(status, text)(scope, receive, answer)
         self._note(exchange)
 
@@ -457,8 +457,9 @@ def create_app(
         await asyncio.to_thread(watch.start)
         gc.freeze()  # no collection walks through libraries and model
         yield
-        await asyncio.to_thread(watch.stop)
+        gc.unfreeze()
         await asyncio.to_thread(journal.close)
+        watch.stop()
 
     app = FastAPI(
         title="nba-ml",
@@ -574,6 +575,7 @@ def serve(
 
     Raises UserError when others could ask without a token.
     """
+    settings.clock()  # refused now, not at the first request
     token = settings.token()
     if not token and not _is_loopback(host):
         raise UserError(
@@ -594,7 +596,7 @@ def serve(
         access_log=False,
         server_header=False,
         ws="none",
-        timeout_graceful_shutdown=30,
+        timeout_graceful_shutdown=8,  # Cloud Run kills after 10
     )
 
 
