@@ -30,7 +30,16 @@ from click.testing import CliRunner
 from starlette.testclient import TestClient
 
 import small_warehouse
-from nba_ml import journal, prediction, registry, scoring, serving, spool, training
+from nba_ml import (
+    journal,
+    prediction,
+    probe,
+    registry,
+    scoring,
+    serving,
+    spool,
+    training,
+)
 from nba_ml import worker as worker_module
 from nba_ml.cli import cli
 from nba_ml.serving import ProductionModel, StagingModel
@@ -697,7 +706,15 @@ def attack_all(home: Home, token: str | None = None) -> None:
     # spelled as the check of ignored tokens spells it
     headers = {"Authorization": f"Bearer {token}"} if token else {}
     app = worker_module.create_app(home, token)
-    schema = schemathesis.openapi.from_asgi("/openapi.json", app, headers=headers)
+    # a body that is wrong and too large, too, is refused for its size
+    refusals = {"expected-statuses": [401, 404, 405, 413, 422]}
+    checks = {"negative_data_rejection": refusals}
+    schema = schemathesis.openapi.from_asgi(
+        "/openapi.json",
+        app,
+        config=schemathesis.Config.from_dict({"checks": checks}),
+        headers=headers,
+    )
     for found in schema.get_all_operations():
         operation = found.ok()
         for mode in schemathesis.GenerationMode:
@@ -804,6 +821,20 @@ def test_the_warehouse_is_never_opened(home: Home) -> None:
         if opened.exists():
             names = [os.readlink(path) for path in opened.iterdir()]
             assert not any("duckdb" in name for name in names)
+        assert running.stop() == 0
+
+
+def test_a_deployer_sees_what_serves(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NBA_ML_TOKEN", TOKEN)
+    serve(home, champion(home), challenger(home, 0.0, "shadow"))
+    with Running(home) as running:
+        through = probe.Worker(running.url)
+        files = [champion(home, f"xgboost_v1.{n}.0").sha256 for n in (0, 1)]
+        assert through.look() == probe.Seen(*files, [])
+        [row] = through.ask(["player07", "nobody"])
+        assert row["model_id"] == "xgboost_v1.0.0"
         assert running.stop() == 0
 
 

@@ -61,12 +61,12 @@ class Segment:
         is_due = self._size >= size or time.monotonic() >= self._ends
         if self._descriptor is None or not is_due:
             return
-        with suppress(OSError):  # keeps its name: the next sync takes it over
+        # not flushed: under its old name, it is what the next sync takes over
+        with suppress(OSError):
             if self._size:
                 self._path.rename(self.folder / spool.new_name())
             else:
                 self._path.unlink()
-            flush_folder(self.folder)
         self._close()
 
     def _close(self) -> None:
