@@ -3,7 +3,7 @@
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help setup bigquery bigquery-cost dev data build docs run check model test lint
-.PHONY: prove bench clean emulator
+.PHONY: prove drill bench clean emulator
 
 PYTHON ?= python3
 NBA_ML_HOME ?= data
@@ -105,16 +105,18 @@ $(NBA_ML_HOME)/docs/index.html: $(BUILT)
 	@cp -r target/feature-catalog "$(NBA_ML_HOME)/docs/features"
 	@cp target/static_index.html $@
 
-run: ## everything: data, dbt build, train, register, predict. DATA=dir takes your files
+run: ## everything from data to a prediction over HTTP. DATA=dir takes your files
 	@$(MAKE) --no-print-directory data
 	@$(MAKE) --no-print-directory model
 
 # Apart from `run`, so that the clock of data just imported is known.
 model: build
 	@$(BIN)/nba-ml train --if-changed --json >/dev/null # status prints the result
+	@$(BIN)/nba-ml deploy --watch 0 >/dev/null || echo "What served before serves on." >&2
 	@$(MAKE) --no-print-directory docs
 	@$(BIN)/nba-ml predict
 	@$(BIN)/nba-ml status
+	@$(BIN)/python python/ask_worker.py
 
 check: .venv/installed ## a look at data of your own, which changes nothing: make check DATA=dir
 	@$(BIN)/nba-ml check $(if $(DATA),"$(DATA)") $(IMPORT_OPTIONS)
@@ -135,6 +137,9 @@ test: emulator lint ## everything that CI runs
 prove: dev ## proof of no leakage on your data: make prove DATA=dir
 	@test -n "$(DATA)" || { echo "Which data? Next: make prove DATA=dir" >&2; exit 1; }
 	@NBA_ML_PROVE_DATA="$(abspath $(DATA))" $(BIN)/python -m pytest -v python/tests/test_leakage.py
+
+drill: .venv/installed ## the life of a deployment, with a rollback, on a fake clock
+	@$(BIN)/python python/drill.py
 
 bench: dev ## benchmarks, as ratios. DATA=dir takes your files
 	@NBA_ML_BENCH_DATA="$(if $(DATA),$(abspath $(DATA)))" $(BIN)/python python/benchmarks/run.py
