@@ -3,12 +3,17 @@
 {%- set difference = 'staging_error - production_error' %}
 with
 
--- a model is staged once, so that its share is the same in all of its periods
+-- the share of the periods that were split; not known when it changed on the way
 splits as (
     select
         production_model_id,
         staging_model_id,
-        max(traffic_split) as traffic_split
+        case
+            when
+                max(traffic_split) = 0
+                or min(nullif(traffic_split, 0)) = max(traffic_split)
+                then max(traffic_split)
+        end as traffic_split
     from {{ ref('experiment_periods') }}
     group by
         production_model_id,

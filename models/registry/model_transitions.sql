@@ -38,7 +38,9 @@ final as (
         *,
         case event_type
             when 'trained' then previous_status is null
-            when 'staged' then coalesce(previous_status, '') = 'training'
+            -- again in staging: with another share of the players
+            when 'staged'
+                then coalesce(previous_status, '') in ('training', 'staging')
             when 'promoted' then coalesce(previous_status, '') = 'staging'
             when 'rolled_back' then coalesce(previous_status, '') = 'retired'
             when 'retired'

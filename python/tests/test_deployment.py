@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -577,6 +577,11 @@ def test_a_challenger_is_withdrawn_and_not_pushed_aside(live: Home) -> None:
     assert (done.status, done.live_model_id) == ("staging", FIRST)
     staged = serving.read_config(serving.open_serving(live))[0].staging_model
     assert staged and (staged.mode, staged.traffic_split) == ("split", 0.3)
+    deployment.deploy(live, BETTER, replace(plan, traffic_split=0.5))
+    staged = serving.read_config(serving.open_serving(live))[0].staging_model
+    assert staged and staged.traffic_split == 0.5, "the share may be changed"
+    periods = read(live, "select traffic_split, ended_at from experiment_periods")
+    assert [row["traffic_split"] for row in periods] == [0.5], "no time between them"
     assert_in_step(live, FIRST)
     with pytest.raises(UserError, match=f"{BETTER} is the challenger"):
         deployment.deploy(live, BROKEN, NOW)

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import sys
+
 import pytest
 
 import small_warehouse
 from nba_ml import evaluation, registry, spool
-from nba_ml.settings import Home
+from nba_ml.settings import PROJECT, Home
 from nba_ml.warehouse import DuckDB
+
+sys.path.insert(0, str(PROJECT / "python"))
+import deployment_checklist  # noqa: E402
 
 MODEL = "xgboost_v1.0.0"
 HOLDS = "assert_model_gates__hold_in_production"
@@ -44,3 +49,11 @@ def test_a_reason_lets_it_pass(trained_home: Home) -> None:
     assert of_all.loc["not_too_good", "limit_value"] == evaluation.TOO_GOOD
     others = gates.set_index("gate").drop(of_all.index)
     assert others.loc["not_worse_than_production", "has_passed"]
+
+
+def test_the_guide_lists_the_limits_that_are() -> None:
+    text = deployment_checklist.PAGE.read_text()
+    renewed = f"Run: {deployment_checklist.COMMAND}"
+    assert deployment_checklist.page(text) == text, renewed
+    planted = text.replace("at least 0.88", "at least 0.80")
+    assert deployment_checklist.page(planted) == text != planted
