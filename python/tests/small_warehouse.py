@@ -79,6 +79,7 @@ def games(seed: int = 7) -> pd.DataFrame:
         points_avg_last_10=np.clip(ability + noisy(2), 0, 60),
         minutes_avg_last_10=np.clip(minutes, 0, 40),
         is_home=home.astype("int64"),
+        back_to_back=frame.groupby("player_lookup").cumcount() % 4 // 3,
         opponent_def_rating=112 + noisy(4),
         noise=np.where(generator.random(count) < 0.1, np.nan, 1.0),
         minutes_played=np.clip(minutes + noisy(5), 1, 48),

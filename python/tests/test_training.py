@@ -232,6 +232,8 @@ def test_metrics_by_hand() -> None:
             "minutes_avg_last_10": [14.9, 15.0],
             "minutes_played": [10.0, 9.0],
             "tier": ["role", "star"],
+            "is_home": [1, 0],
+            "back_to_back": pd.array([1, None], "Int64"),  # no game before
         }
     )
     levels = Levels(edges=[], low=[-5.0], high=[2.0], within_5=[0.6])
@@ -250,10 +252,14 @@ def test_metrics_by_hand() -> None:
     assert value("pregame_minutes_15_plus", "model", "mae") == 2
     assert value("played_10_plus_minutes", "rule", "mae") == 0
     assert value("tier_star", "rule", "bias") == -8
+    assert value("home", "model", "mae") == 4
+    assert value("away", "rule", "mae") == 8
+    assert value("back_to_back", "last_5", "mae") == 6
     sizes = {(m["population"], m["n"]) for m in found}
     assert sizes == {
         *{("all", 2), ("pregame_minutes_15_plus", 1), ("played_10_plus_minutes", 1)},
         *{("tier_role", 1), ("tier_star", 1)},
+        *{("home", 1), ("away", 1), ("back_to_back", 1)},
     }
 
 
@@ -342,7 +348,17 @@ def test_result_and_registry_agree(trained: tuple[Home, Trained]) -> None:
     assert sum(manifest.importance.values()) == pytest.approx(1)
     kept = pd.read_parquet(Path(str(done.path)).with_suffix(".frame.parquet"))
     assert len(kept) == manifest.training["rows"]
-    baselines = DuckDB(home.warehouse).read("select * from feature_baselines")
+    warehouse = DuckDB(home.warehouse)
+    tested = warehouse.read("select * from test_predictions")
+    expected = Levels(**manifest.levels).apply(tested["predicted_points"].to_numpy())
+    pd.testing.assert_frame_equal(tested[list(expected)], pd.DataFrame(expected))
+    covered = tested["actual_points"].between(
+        tested["predicted_low"], tested["predicted_high"]
+    )
+    keys = {"population": "all", "metric": "interval_coverage"}
+    coverage = evaluation.value_of(manifest.metrics, **keys)
+    assert covered.mean() == pytest.approx(coverage["value"])
+    baselines = warehouse.read("select * from feature_baselines")
     assert len(baselines) == 3 * len(small_warehouse.FEATURES)
     for shares in baselines["shares"]:
         assert sum(shares) == pytest.approx(1)

@@ -81,11 +81,19 @@ def populations(rows: pd.DataFrame) -> dict[str, np.ndarray]:
     """Row masks by population; only the last is a cut made after the game."""
     minutes = rows["minutes_avg_last_10"].to_numpy(float, na_value=np.nan)
     tier = rows["tier"].to_numpy(object)
+    at_home, tired = (
+        rows[name].to_numpy(float, na_value=np.nan)
+        for name in ("is_home", "back_to_back")
+    )
     played = rows["minutes_played"].to_numpy(float, na_value=np.nan)
     return {
         "all": np.full(len(rows), True),
         "pregame_minutes_15_plus": minutes >= 15,
         **{f"tier_{name}": tier == name for name in TIERS},
+        "home": at_home == 1,
+        "away": at_home == 0,
+        "back_to_back": tired == 1,
+        "rested": tired == 0,
         "played_10_plus_minutes": played >= 10,
     }
 
@@ -94,8 +102,9 @@ def metrics(rows: pd.DataFrame, levels: Levels, seed: int) -> list[dict[str, Any
     """Metrics of the model and the baselines on the same `rows`, long.
 
     `rows` needs target_points, one column per predictor, player_lookup,
-    game_date, tier, minutes_avg_last_10 and minutes_played, no NULL among
-    predictors. Intervals are 95 %, cluster bootstrap by player.
+    game_date, tier, minutes_avg_last_10, is_home, back_to_back and
+    minutes_played, no NULL among predictors. Intervals are 95 %, cluster bootstrap
+    by player.
     `mae_difference` is the model's MAE minus that of the best baseline, which
     stands in `predictor`.
     """

@@ -495,10 +495,12 @@ def _events(
         {"feature_name": name, "gain_share": share, "importance_rank": rank}
         for rank, (name, share) in enumerate(manifest.importance.items(), start=1)
     ]
+    interval = Levels(**manifest.levels).apply(graded["model"].to_numpy(float))
     tested = graded[["game_id", "player_lookup"]].assign(
         game_date=graded["game_date"].dt.strftime("%Y-%m-%d"),
         predicted_points=graded["model"],
         actual_points=graded["target_points"].astype("int64"),
+        **interval,
     )
     baselines = evaluation.feature_baselines(frame, manifest.feature_names)
     rows = {
