@@ -37,6 +37,7 @@ BUILT_BY_DBT = [
     *("test_predictions", "season_phases", "model_transitions", "model_live_periods"),
     *("model_registry", "model_lineage", "model_comparison", "prediction_log"),
     "request_log",
+    *("deployment_gates", "model_gates", "model_calibration", "importance_comparison"),
 ]
 
 
@@ -122,7 +123,12 @@ def load(path: Path, frame: pd.DataFrame, as_of: str = "2024-03-30 12:00:00") ->
         "stg_player_availability": frame[["game_id", "game_date"]].tail(1),
     }
     catalog = limits.rename_axis("feature_name").reset_index()
-    catalog = catalog.assign(feature_version="v1", feature_order=range(len(catalog)))
+    catalog = catalog.assign(
+        feature_version="v1",
+        feature_order=range(len(catalog)),
+        feature_group=catalog["feature_name"].str.split("_").str[0],
+        description="What it means.",
+    )
     with duckdb.connect(str(path)) as connection:
         connection.execute("create schema if not exists nba_ml; set schema = 'nba_ml'")
         for name, rows in tables.items():
@@ -167,7 +173,8 @@ def build(home: Home) -> None:
     """The whole small warehouse; event tables empty."""
     home.root.mkdir(parents=True, exist_ok=True)
     load(home.warehouse, games())
-    done = dbt(home, "run", "--select", *BUILT_BY_DBT)
+    kinds = ["--resource-type", "model", "--resource-type", "seed"]
+    done = dbt(home, "build", *kinds, "--select", *BUILT_BY_DBT)
     assert done.returncode == 0, done.stdout
 
 

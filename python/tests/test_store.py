@@ -432,7 +432,7 @@ def test_a_model_in_the_bucket_predicts_as_a_local_one(
     assert row["gcs_path"] == location
     assert open_store(cloud_home).names() == [
         f"staging/xgboost_v1.0.0.{end}"
-        for end in ("frame.parquet", "json", "meta.json")
+        for end in ("card.html", "card.md", "frame.parquet", "json", "meta.json")
     ]
     assert not cloud_home.models.exists()
     cloud = prediction.predict(cloud_home)

@@ -512,7 +512,8 @@ def test_killed_trainer_registers_all_or_nothing(
         features = artefact.FeatureSet("v1", tuple(small_warehouse.FEATURES))
         artefact.load(*resolve(home, model["gcs_path"]), features)
     names = {path.name for path in (home.models / "staging").iterdir()}
-    assert len(names) == 3 * len(facts["models"]), names
+    # model, manifest, training rows and the two files of the card
+    assert len(names) == 5 * len(facts["models"]), names
 
 
 def test_two_trainers_at_once_get_two_versions(home: Home) -> None:
@@ -544,12 +545,16 @@ def test_locked_warehouse_after_training_loses_nothing(
     monkeypatch.setattr(spool, "connect", lambda home: DuckDB(home.warehouse, 0.2))
     done = training.train(home, small_warehouse.config())
     assert not done.is_synced and "safe in the spool" in done.notes[0]
+    assert "nba-ml sync writes the model card" in done.notes[1]
+    card = Path(str(done.path)).with_suffix(".card.html")
+    assert not card.exists()
     holders[0].communicate("\n")
     assert registry.registered(home)[0].model_id == done.model_id
     assert registry.status(home)["models"] == []
     result = CliRunner().invoke(cli, ["sync"])
     assert result.exit_code == 0
     assert registry.status(home)["models"][0]["model_id"] == done.model_id
+    assert card.exists() and str(card) in result.output
 
 
 def test_warehouse_is_free_during_training(

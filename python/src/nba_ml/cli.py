@@ -224,23 +224,29 @@ def serve(host: str, port: int, poll: float | None) -> None:
 @in_home
 @as_json
 def sync(home: Home, json_: bool) -> None:
-    """Load spooled events into the warehouse; safe to repeat.
+    """Load spooled events into the warehouse, and write missing model cards.
+
+    It is safe to repeat.
 
     Example:
 
     \b
         nba-ml sync
     """
-    from nba_ml import spool
+    from nba_ml import model_card, spool
 
     done = spool.sync(home)
+    cards, failed = model_card.write_missing(home)
+    done.problems.extend(failed)
     if json_:
-        _print_json(asdict(done))
+        _print_json(asdict(done) | {"cards": cards})
     else:
         new = ", ".join(
             f"{count} {table}" for table, count in done.rows.items() if count
         )
         click.echo(f"{done.files} files loaded; new rows: {new or 'none'}.")
+        for card in cards:
+            click.echo(f"Model card: {card}")
     if done.problems:
         raise settings.UserError("\n".join(done.problems))
 

@@ -24,7 +24,7 @@ from rich.console import Console
 from rich.progress import Progress, TaskID
 from typing_extensions import TypedDict
 
-from nba_ml import artefact, evaluation, registry, settings, spool
+from nba_ml import artefact, evaluation, model_card, registry, settings, spool
 from nba_ml.artefact import FeatureSet, Manifest, feature_matrix, predict
 from nba_ml.evaluation import BASELINES, Levels
 from nba_ml.settings import Home, UserError
@@ -440,6 +440,10 @@ def train(
         events = _events(manifest, candidate, location, frame, graded)
         written = spool.write(home.spool, events)
     is_synced, notes = spool.try_sync(home, written)
+    if is_synced:
+        notes += model_card.write_missing(home)[1]
+    else:
+        notes.append("Once it is there, nba-ml sync writes the model card, too.")
     return Trained(
         manifest.model_id, manifest, store.uri(name), is_synced=is_synced, notes=notes
     )
