@@ -69,7 +69,7 @@ class Manifest:
     library_versions: dict[str, str]
     config: dict[str, Any]
     training: dict[str, Any]  # rows of the served model: start, end, rows, sha256
-    evaluation: dict[str, Any]  # split, trees, dropped rows, suspicion of a leak
+    evaluation: dict[str, Any]  # split, trees, dropped rows
     refit: dict[str, Any]  # trees, agreement with the evaluated model
     metrics: list[dict[str, Any]]
     importance: dict[str, float]

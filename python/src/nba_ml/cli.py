@@ -5,8 +5,6 @@ Results go to stdout, progress to stderr.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
@@ -15,22 +13,15 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from nba_ml import settings
+from nba_ml.cli_serving import deploy, rollback, serve
+from nba_ml.console import as_json, in_home, print_json, print_table, text
 from nba_simulator import simulate
 
 if TYPE_CHECKING:
     from nba_ml.artefact import Manifest
-    from nba_ml.deployment import Deployed
     from nba_ml.settings import Home
     from nba_ml.sources import Inspection
 
-in_home = click.option(
-    "--target",
-    "home",
-    metavar="NAME",
-    callback=lambda _context, _parameter, name: settings.home(name),
-    help="Output of profiles.yml, such as bigquery.  [NBA_ML_TARGET, else duckdb]",
-)
-as_json = click.option("--json", "json_", is_flag=True, help="Print JSON.")
 minutes = click.option(
     "--minutes", type=click.Choice(["decimal", "mm:ss"]), default="decimal"
 )
@@ -51,7 +42,8 @@ def cli() -> None:
     """
 
 
-cli.add_command(simulate)
+for command in (simulate, deploy, rollback, serve):
+    cli.add_command(command)
 
 
 @cli.command()
@@ -92,7 +84,7 @@ def train(
     config = training.read_config(config_path)
     done = training.train(home, config, bump, if_changed, force)
     if json_:
-        _print_json(asdict(done))
+        print_json(asdict(done))
     else:
         _print_evaluation(done.manifest)
         refit = done.manifest.refit
@@ -106,8 +98,6 @@ def train(
         )
     for note in done.notes:
         click.secho(note, fg="yellow", err=True)
-    if leak := done.manifest.evaluation["leak_suspicion"]:
-        click.secho(f"WARNING: {leak}", fg="red", bold=True, err=True)
 
 
 def _print_evaluation(manifest: Manifest) -> None:
@@ -142,7 +132,7 @@ def _print_evaluation(manifest: Manifest) -> None:
     )
     baselines = [name.replace("_", "-") for name in PREDICTORS[1:]]
     header = ["population", "N", "model", "95 %", *baselines, "bias", "in 80 %"]
-    _print_table(header, rows)
+    print_table(header, rows)
 
 
 @cli.command()
@@ -175,12 +165,12 @@ def predict(
     if json_:
         facts = {"model_id": slate.model_id, "game_date": slate.game_date}
         facts |= {"mode": slate.mode, "skipped": slate.skipped}
-        _print_json(facts | {"predictions": slate.rows.to_dict("records")})
+        print_json(facts | {"predictions": slate.rows.to_dict("records")})
     else:
         columns = ["player_lookup", "game_id", "predicted_points"]
         columns += ["predicted_low", "predicted_high", "confidence"]
         top = slate.rows[columns].head(10).itertuples(index=False)
-        _print_table(
+        print_table(
             ["player", "game", "points", "80 % interval", "within 5"],
             [
                 [player, game, f"{points:.1f}", f"{low:.1f}..{high:.1f}", f"{sure:.0%}"]
@@ -194,30 +184,6 @@ def predict(
         )
     for note in slate.notes:
         click.secho(note, fg="yellow", err=True)
-
-
-@cli.command()
-@click.option("--host", default="127.0.0.1", show_default=True)
-@click.option("--port", default=8000, show_default=True, type=click.IntRange(0, 65535))
-@click.option(
-    "--poll",
-    type=click.FloatRange(0.01),
-    metavar="SECONDS",
-    help="Between looks at what is published.  [1; in a bucket 10]",
-)
-def serve(host: str, port: int, poll: float | None) -> None:
-    """Answer predictions over HTTP until it is stopped; log each before its answer.
-
-    Others than this machine are served only when NBA_ML_TOKEN is set.
-
-    Example:
-
-    \b
-        nba-ml serve --port 8000
-    """
-    from nba_ml import worker
-
-    worker.serve(settings.home(), host, port, poll)
 
 
 @cli.command()
@@ -239,7 +205,7 @@ def sync(home: Home, json_: bool) -> None:
     cards, failed = model_card.write_missing(home)
     done.problems.extend(failed)
     if json_:
-        _print_json(asdict(done) | {"cards": cards})
+        print_json(asdict(done) | {"cards": cards})
     else:
         new = ", ".join(
             f"{count} {table}" for table, count in done.rows.items() if count
@@ -269,15 +235,15 @@ def status(home: Home, compare: tuple[str, str] | None, json_: bool) -> None:
     if compare:
         pairs = registry.compare(home, *compare)
         if json_:
-            return _print_json(pairs)
+            return print_json(pairs)
         shown = ["population", "n", "mae", "other_mae", "mae_difference"]
-        rows = [[_text(pair[name]) for name in shown] for pair in pairs]
-        return _print_table(["population", "N", *compare, "difference"], rows)
+        rows = [[text(pair[name]) for name in shown] for pair in pairs]
+        return print_table(["population", "N", *compare, "difference"], rows)
     facts = registry.status(home) | {"out_of_step": deployment.differences(home)}
     if json_:
-        return _print_json(facts)
+        return print_json(facts)
     shown = ["model_id", "status", "trained_at", "test_mae", "baseline_mae", "skill"]
-    _print_table(shown, [[_text(m[name]) for name in shown] for m in facts["models"]])
+    print_table(shown, [[text(m[name]) for name in shown] for m in facts["models"]])
     if facts["models"]:
         store, name = resolve(home, registry.choose(home, None)["gcs_path"])
         if name in store.names():
@@ -286,7 +252,7 @@ def status(home: Home, compare: tuple[str, str] | None, json_: bool) -> None:
     live = facts["live_model_id"] or "no model, none was deployed"
     lines = {
         "Live": live,
-        "Data": ", ".join(f"{k} {_text(v)}" for k, v in data.items()),
+        "Data": ", ".join(f"{k} {text(v)}" for k, v in data.items()),
         "Spool": f"{backlog} files wait" + (", run nba-ml sync" if backlog else ""),
         "Warehouse": facts["warehouse"],
         "Models": home.model_store or home.models,
@@ -297,106 +263,9 @@ def status(home: Home, compare: tuple[str, str] | None, json_: bool) -> None:
         lines |= {"Catalogue": docs / "features" / "index.html"}
     for name, value in lines.items():
         click.echo(f"{name + ':':<11}{value}")
-    for orphan in facts["orphans"]:
-        click.secho(f"Orphan: {orphan}", fg="yellow")
-    for difference in facts["out_of_step"]:
-        click.secho(f"Out of step: {difference}", fg="red")
-
-
-worker = click.option(
-    "--worker", metavar="URL", help="A running worker to look through.  [this process]"
-)
-
-
-@cli.command()
-@click.argument("version", default="latest")
-@click.option(
-    "--challenger", is_flag=True, help="Stop beside the production model, for a test."
-)
-@click.option(
-    "--traffic-split",
-    type=click.FloatRange(0, 1, min_open=True),
-    help="Share of players that the challenger answers.  [none: shadow]",
-)
-@click.option("--load-strategy", type=click.Choice(["eager", "lazy"]), default="eager")
-@click.option("--force", metavar="REASON", help="Pass over gates that do not hold.")
-@click.option(
-    "--watch",
-    type=click.FloatRange(min=0),
-    default=3600,
-    show_default=True,
-    help="Seconds to watch after the promotion.",
-)
-@worker
-@in_home
-@as_json
-def deploy(
-    home: Home,
-    version: str,
-    challenger: bool,
-    traffic_split: float | None,
-    worker: str | None,
-    json_: bool,
-    **options: Any,
-) -> None:
-    """Put a model into production, step by step; roll back when it degrades.
-
-    VERSION is such as 1.1.0; without it the newest. Repeat it after a kill.
-
-    Example:
-
-    \b
-        nba-ml deploy 1.1.0 --worker http://127.0.0.1:8000
-    """
-    from nba_ml import deployment, probe
-
-    plan = deployment.Plan(
-        role="challenger" if challenger else "production",
-        mode="split" if traffic_split else "shadow",
-        traffic_split=traffic_split or 0.0,
-        **options,
-    )
-    through = probe.Worker(worker) if worker else None
-    _print_deployed(deployment.deploy(home, version, plan, through, _say), json_)
-
-
-@cli.command()
-@click.argument("model_id", required=False)
-@click.option("--reason", default="by hand", show_default=True, help="For the record.")
-@worker
-@in_home
-@as_json
-def rollback(
-    home: Home, model_id: str | None, reason: str, worker: str | None, json_: bool
-) -> None:
-    """Put the production model before into production again, or the one named.
-
-    Named, the model in production has its configuration and files set right, and a
-    challenger is withdrawn.
-
-    Example:
-
-    \b
-        nba-ml rollback --reason "wrong on rookies"
-    """
-    from nba_ml import deployment, probe
-
-    through = probe.Worker(worker) if worker else None
-    done = deployment.rollback(home, model_id, reason, through, _say)
-    _print_deployed(done, json_)
-
-
-def _say(line: str) -> None:
-    click.echo(line, err=True)
-
-
-def _print_deployed(done: Deployed, json_: bool) -> None:
-    if json_:
-        return _print_json(asdict(done))
-    click.echo(
-        f"{done.model_id}: {done.status}. Live: {done.live_model_id or 'no model'}, "
-        f"generation {done.generation} of the configuration."
-    )
+    for title, found in (("Orphan", "orphans"), ("Out of step", "out_of_step")):
+        for sentence in facts[found]:
+            click.secho(f"{title}: {sentence}", fg="yellow")
 
 
 @cli.command("import")
@@ -469,7 +338,7 @@ def check(
         click.echo(f"Read once: {size}; a whole build: make bigquery-cost", err=True)
     if json_:
         found = [asdict(one) | {"ok": one.ok} for one in seen]
-        _print_json({"tables": found, "ignored": [str(file) for file in ignored]})
+        print_json({"tables": found, "ignored": [str(file) for file in ignored]})
     else:
         _print_seen(seen, ignored)
     if not all(one.ok for one in seen):
@@ -483,14 +352,14 @@ def _print_seen(seen: list[Inspection], ignored: list[Path]) -> None:
             one.table + (" (required)" if one.required else ""),
             f"{one.rows:,}" if one.files else "not found",
             f"{one.bytes:,}",
-            f"{_text(one.first_date)}..{_text(one.last_date)}",
+            f"{text(one.first_date)}..{text(one.last_date)}",
             f"{len(one.found)} of {len(one.found) + len(one.missing)}",
             f"{one.duplicate_keys:,}",
             f"{len(one.violations)} rules",
         ]
         for one in seen
     ]
-    _print_table(header, rows)
+    print_table(header, rows)
     for one in seen:
         for what in ("missing_required", "missing", "extra"):
             if names := getattr(one, what):
@@ -502,10 +371,10 @@ def _print_seen(seen: list[Inspection], ignored: list[Path]) -> None:
             seasons: dict[str, list[str]] = {}
             for column, season, value in (share.values() for share in shares):
                 shown = f"{100 * value:.3g}%" if isinstance(value, float) else value
-                seasons.setdefault(column, []).append(f"{_text(season)}: {shown}")
+                seasons.setdefault(column, []).append(f"{text(season)}: {shown}")
             if seasons:
                 lines = [[column, ", ".join(some)] for column, some in seasons.items()]
-                _print_table([one.table, title], lines)
+                print_table([one.table, title], lines)
         for violation in one.violations:
             click.secho(str(violation), fg="red")
     _print_ignored(ignored)
@@ -514,26 +383,3 @@ def _print_seen(seen: list[Inspection], ignored: list[Path]) -> None:
 def _print_ignored(files: list[Path]) -> None:
     if files:
         click.echo(f"ignored: {', '.join(file.name for file in files)}")
-
-
-def _print_json(value: Any) -> None:
-    click.echo(json.dumps(value, indent=2, default=str))
-
-
-def _print_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    from rich.box import SIMPLE
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table(*header, box=SIMPLE)
-    for row in rows:
-        table.add_row(*row)
-    console = Console()
-    width = console.width if console.is_terminal else 160
-    Console(width=width, markup=False).print(table)
-
-
-def _text(value: Any) -> str:
-    if isinstance(value, float):
-        return f"{value:.3f}"
-    return "-" if value is None else str(value).removesuffix("T00:00:00.000")

@@ -533,7 +533,11 @@ class _Run:
             model_id = str(change.model_id)
             if change.event_type != "retired":
                 good = [*(one for one in good if one != model_id), model_id]
-            elif not json.loads(str(change.details)).get("reason", "").startswith(REPLACED):
+            elif (
+                not json.loads(str(change.details))
+                .get("reason", "")
+                .startswith(REPLACED)
+            ):
                 good = [one for one in good if one != model_id]
         found = [one for one in good if live is None or one != live["model_id"]]
         return self._find(found[-1]) if found else None

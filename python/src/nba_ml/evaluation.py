@@ -14,7 +14,6 @@ PREDICTORS = ("model", *BASELINES)
 TIERS = ("bench", "role", "starter", "star")
 DRAWS = 1_000
 INTERVAL = 0.80
-TOO_GOOD = 0.88  # below this share of the best baseline, look for a leak first
 
 
 @dataclass(frozen=True)
@@ -155,25 +154,6 @@ def _metric(predictor: str, metric: str, *numbers: float) -> dict[str, Any]:
     value, low, high = (*map(float, numbers), None, None)[:3]
     interval = {"value": value, "low": low, "high": high}
     return {"predictor": predictor, "metric": metric, **interval}
-
-
-def value_of(found: Sequence[dict[str, Any]], **keys: str) -> dict[str, Any]:
-    """The one metric row that has all of `keys`."""
-    [row] = [r for r in found if all(r[key] == value for key, value in keys.items())]
-    return row
-
-
-def leak_suspicion(found: Sequence[dict[str, Any]]) -> str | None:
-    """A sentence when the model is better than honest features allow."""
-    gap = next(r for r in found if r["metric"] == "mae_difference")
-    model = value_of(found, population="all", predictor="model", metric="mae")["value"]
-    best = model - gap["value"]
-    if model >= TOO_GOOD * best:
-        return None
-    return (
-        f"Test MAE {model:.3f} is below {TOO_GOOD} x {best:.3f} ({gap['predictor']}), "
-        "better than honest features allow: suspect a leak until shown otherwise."
-    )
 
 
 def feature_baselines(

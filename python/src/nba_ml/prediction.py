@@ -17,6 +17,7 @@ from nba_ml.store import resolve
 from nba_ml.warehouse import Warehouse, connect
 
 LIVE = timedelta(hours=24)
+VARIANTS = {name: name for name in ("production", "staging")}
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,7 @@ def predict(
     identity += [snapshot.pointer.features_hash, snapshot.pointer.mode]
     rows = scorer.score(
         scorer.in_scope,
-        variant=registry.variant(chosen["status"]),
+        variant=VARIANTS.get(chosen["status"], "candidate"),
         request_id=str(uuid5(NAMESPACE_OID, "|".join(identity))),
     )
     if (pointer := snapshot.pointer).mode != "backfill":

@@ -177,9 +177,21 @@ def choose(home: Home, model_id: str | None) -> dict[str, Any]:
     return max(found.to_dict("records"), key=precedence)
 
 
-def variant(status: str) -> str:
-    """What prediction_log calls a model of this status."""
-    return status if status in ("production", "staging") else "candidate"
+def suspicions(home: Home, model_id: str) -> list[str]:
+    """A sentence when a model is better than honest features allow."""
+    try:
+        gates = connect(home).read(
+            "select * from model_gates where model_id = ? and gate = 'not_too_good'"
+            " and value < limit_value",
+            [model_id],
+        )
+    except UserError as error:  # the model is registered all the same
+        return [error.message]
+    return [
+        f"WARNING: its test MAE is {gate.value:.2f} of the best baseline's, and "
+        f"{gate.limit_value} is the limit: suspect a leak. {gate.reason}."
+        for gate in gates.itertuples()
+    ]
 
 
 def served_feature_versions(home: Home) -> list[str]:

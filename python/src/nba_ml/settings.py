@@ -95,19 +95,6 @@ def read_profile(target: str) -> dict[str, Any]:
     return {name: filled(value) for name, value in outputs[target].items()}
 
 
-def token() -> str | None:
-    """What a request to the worker must carry; None: nothing."""
-    return os.environ.get("NBA_ML_TOKEN", "").strip() or None
-
-
-def logs_to_stdout() -> bool:
-    """Whether the worker's events go to stdout and not to the spool."""
-    kind = os.environ.get("NBA_ML_JOURNAL") or "spool"
-    if kind not in ("spool", "stdout"):
-        raise UserError(f"NBA_ML_JOURNAL is {kind!r}. Write spool or stdout.")
-    return kind == "stdout"
-
-
 def present() -> datetime:
     """The present, whatever the clock says, as naive UTC."""
     return datetime.now(UTC).replace(tzinfo=None)

@@ -359,7 +359,9 @@ def train(
             store, name = resolve(home, model.location)
             if model.candidate == candidate and name in store.names():
                 found = artefact.read_manifest(store, name)
-                return Trained(model.model_id, found, store.uri(name), is_new=False)
+                notes = registry.suspicions(home, model.model_id)
+                place = store.uri(name)
+                return Trained(model.model_id, found, place, is_new=False, notes=notes)
     check_frame(frame, catalog)
     parts = split(frame, config)
     slate, slate_name = _slate(warehouse, config, parts.test)
@@ -418,7 +420,6 @@ def train(
                 "trees": trees,
                 "threads": _parameters(config)["nthread"],
                 "dropped_test_rows": len(rows) - len(graded),
-                "leak_suspicion": evaluation.leak_suspicion(found),
             },
             refit={
                 "trees": trees,
@@ -442,6 +443,7 @@ def train(
     is_synced, notes = spool.try_sync(home, written)
     if is_synced:
         notes += model_card.write_missing(home)[1]
+        notes += registry.suspicions(home, manifest.model_id)
     else:
         notes.append("Once it is there, nba-ml sync writes the model card, too.")
     return Trained(

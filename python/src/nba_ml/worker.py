@@ -12,6 +12,7 @@ import hmac
 import ipaddress
 import json
 import logging
+import os
 import signal
 import sys
 import threading
@@ -445,7 +446,7 @@ def create_app(
     home: Home, token: str | None = None, poll: float | None = None
 ) -> FastAPI:
     """The application. Without `token` everybody may ask."""
-    sink = Stdout() if settings.logs_to_stdout() else Segment(home.spool)
+    sink = _sink(home)
     metrics = Metrics(home)
     watch = Watch(home, poll, metrics)
 
@@ -576,7 +577,7 @@ def serve(
     Raises UserError when others could ask without a token.
     """
     settings.clock()  # refused now, not at the first request
-    token = settings.token()
+    token = read_token()
     if not token and not _is_loopback(host):
         raise UserError(
             f"{host} can be reached by others, and NBA_ML_TOKEN is not set. "
@@ -610,6 +611,18 @@ class JsonLines(logging.Formatter):
         if record.exc_info:
             line["trace"] = self.formatException(record.exc_info)
         return json.dumps(line)
+
+
+def read_token() -> str | None:
+    """What a request must carry (NBA_ML_TOKEN); None: nothing."""
+    return os.environ.get("NBA_ML_TOKEN", "").strip() or None
+
+
+def _sink(home: Home) -> Segment | Stdout:
+    kind = os.environ.get("NBA_ML_JOURNAL") or "spool"
+    if kind not in ("spool", "stdout"):
+        raise UserError(f"NBA_ML_JOURNAL is {kind!r}. Write spool or stdout.")
+    return Stdout() if kind == "stdout" else Segment(home.spool)
 
 
 def _is_loopback(host: str) -> bool:
