@@ -26,7 +26,15 @@ import google_analyzer
 import small_warehouse
 from bigquery_emulator import TARGET, emulator
 from engines import Engines, differences
-from nba_ml import artefact, bigquery, contracts, prediction, spool, training
+from nba_ml import (
+    artefact,
+    bigquery,
+    contracts,
+    deployment,
+    prediction,
+    spool,
+    training,
+)
 from nba_ml.bigquery import BigQuery
 from nba_ml.cli import cli
 from nba_ml.settings import Home, UserError
@@ -157,6 +165,7 @@ def trained(engines: Engines) -> training.Trained:
 # Nothing of these happened, or no row of the simulated league breaks a contract.
 EMPTY = {"rejected_rows", "model_comparison", "model_live_periods", "request_log"}
 EMPTY |= {"experiment_periods", "experiment_predictions", "experiment_results"}
+EMPTY |= {"deployment_watch", "parity_mismatches"}
 
 
 def test_every_relation_has_the_same_rows_on_both_engines(
@@ -367,6 +376,40 @@ def test_models_and_files_agree(engines: Engines, trained: training.Trained) -> 
     for model_id, path in registered.itertuples(index=False):
         manifest = artefact.read_manifest(*resolve(engines.home, path))
         assert manifest.model_id == model_id
+
+
+def test_a_deployment_on_bigquery_is_the_same_on_both_engines(
+    engines: Engines, trained: training.Trained, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, other = Home(engines.home.root, "duckdb"), Home(engines.home.root, TARGET)
+    sync, kept = spool.sync, one.root / "deployed"
+
+    def sync_and_keep(home: Home) -> spool.Synced:
+        shutil.copytree(home.spool, kept, dirs_exist_ok=True)
+        return sync(home)
+
+    monkeypatch.setattr(spool, "sync", sync_and_keep)
+    plan = deployment.Plan(watch=0, force="few test rows")
+    done = deployment.deploy(other, trained.model_id, plan)
+    assert (done.status, done.live_model_id) == ("production", trained.model_id)
+    monkeypatch.undo()
+    shutil.copytree(kept, one.spool, dirs_exist_ok=True)
+    assert sync(one).problems == []
+    names = ("request_log", "deployment_watch", "parity_mismatches", "model_registry")
+    names += ("model_transitions", "model_live_periods", "model_gates")
+    assert [d for name in names for d in engines.differences(name)] == []
+    checks = engines.bigquery.read("select * from deployment_watch")
+    assert len(checks) == 4 and checks["has_passed"].all()
+    asked = engines.bigquery.read("select count(*) as n from request_log")
+    assert asked["n"].iloc[0] > 200
+    assert engines.bigquery.read("select * from parity_mismatches").empty
+    # a vector that says otherwise is found by both
+    changed = "update prediction_log set features = replace(features, ?, ?)"
+    texts = ['"is_home": 1.0', '"is_home": 0.5']
+    for warehouse in (engines.duckdb, engines.bigquery):
+        warehouse.run(f"{changed} where request_id is not null", texts)
+        assert len(warehouse.read("select * from parity_mismatches")) > 100
+    assert engines.differences("parity_mismatches") == []
 
 
 def test_an_unbuilt_relation_is_named_with_the_next_step(engines: Engines) -> None:
