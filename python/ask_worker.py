@@ -9,7 +9,6 @@ machine, and asks for the player of whom the most points are expected.
 from __future__ import annotations
 
 import json
-import os
 import socket
 import subprocess
 import sys
@@ -17,6 +16,8 @@ import time
 from pathlib import Path
 
 import requests
+
+from nba_ml import settings
 
 COMMAND = Path(sys.executable).with_name("nba-ml")
 PATIENCE = 30.0  # seconds for the worker to be ready
@@ -30,7 +31,7 @@ def free_port() -> int:
 
 def main() -> None:
     url = f"http://127.0.0.1:{(port := free_port())}"
-    token = os.environ.get("NBA_ML_TOKEN")
+    token = settings.token()
     headers = {"Authorization": f"Bearer {token}"} if token else {}
     command = [str(COMMAND), "serve", "--port", str(port)]
     with subprocess.Popen(command, stderr=subprocess.DEVNULL) as worker:

@@ -21,7 +21,7 @@ import yaml
 from click.testing import CliRunner
 
 import gcs_emulator
-from nba_ml import deployment, files, lineup, prediction, serving, spool, store
+from nba_ml import deployment, files, lineup, publishing, serving, spool, store
 from nba_ml.cli import cli
 from nba_ml.deployment import Degraded, Plan
 from nba_ml.probe import InProcess, Seen
@@ -734,7 +734,7 @@ def test_features_that_are_served_otherwise_than_stored_are_caught(
     def skewed(slate: pd.DataFrame, *others: Any) -> tuple[serving.Snapshot, bytes]:
         return take(slate.assign(days_rest=slate["days_rest"] + 1), *others)
 
-    monkeypatch.setattr(prediction.serving, "take_snapshot", skewed)
+    monkeypatch.setattr(publishing.serving, "take_snapshot", skewed)
     with pytest.raises(UserError, match="served features differ from the store's"):
         deployment.deploy(live, BETTER, NOW)
     assert statuses(live)[BETTER] == "retired"

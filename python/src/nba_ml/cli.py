@@ -79,7 +79,7 @@ def train(
     \b
         nba-ml train --if-changed
     """
-    from nba_ml import training
+    from nba_ml import registry, training
 
     config = training.read_config(config_path)
     done = training.train(home, config, bump, if_changed, force)
@@ -96,7 +96,7 @@ def train(
             f"Refitted on all rows ({refit['trees']} trees); differs by "
             f"{refit['agreement_mae']:.2f} points on {refit['agreement_rows']}."
         )
-    for note in done.notes:
+    for note in done.notes + registry.suspicions(home, done.model_id):
         click.secho(note, fg="yellow", err=True)
 
 
@@ -259,8 +259,10 @@ def status(home: Home, compare: tuple[str, str] | None, json_: bool) -> None:
     }
     docs = home.root / "docs"
     if docs.exists():
-        lines |= {"Docs": docs / "index.html"}
-        lines |= {"Catalogue": docs / "features" / "index.html"}
+        lines |= {
+            "Docs": docs / "index.html",
+            "Catalogue": docs / "features/index.html",
+        }
     for name, value in lines.items():
         click.echo(f"{name + ':':<11}{value}")
     for title, found in (("Orphan", "orphans"), ("Out of step", "out_of_step")):

@@ -19,7 +19,7 @@ from typing import Any, Literal, NoReturn
 
 import pandas as pd
 
-from nba_ml import artefact, prediction, registry, serving, spool
+from nba_ml import artefact, publishing, registry, serving, spool
 from nba_ml.artefact import Version
 from nba_ml.probe import InProcess, Probe, Seen
 from nba_ml.scoring import Scorer
@@ -277,7 +277,7 @@ class _Run:
             self.say(f"{model_id} is in production already.")
             return self._done(model_id)
         self._step(model_id, "begin", f"{self.plan.role}, {model_id}")
-        features = prediction.publish(self.home, model["feature_version"])
+        features = publishing.publish(self.home, model["feature_version"])
         scorer = self._validate_file(model, features)
         players = [scorer.key(i)[0] for i in scorer.in_scope]
         if status != "production":
@@ -458,7 +458,7 @@ class _Run:
         """The one in production goes, `target` comes back."""
         changes = []
         if target:
-            features = prediction.publish(self.home, target["feature_version"])
+            features = publishing.publish(self.home, target["feature_version"])
             place = resolve(self.home, target["gcs_path"])
             artefact.load(*place, features.features, target["artifact_sha256"])
         if live:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -39,7 +38,7 @@ class Worker:
 
     def __init__(self, url: str) -> None:
         self.url, self._session = url.rstrip("/"), requests.Session()
-        if token := os.environ.get("NBA_ML_TOKEN"):
+        if token := settings.token():
             self._session.headers["Authorization"] = f"Bearer {token}"
 
     def look(self) -> Seen:

@@ -188,19 +188,10 @@ def suspicions(home: Home, model_id: str) -> list[str]:
     except UserError as error:  # the model is registered all the same
         return [error.message]
     return [
-        f"WARNING: its test MAE is {gate.value:.2f} of the best baseline's, and "
-        f"{gate.limit_value} is the limit: suspect a leak. {gate.reason}."
+        f"WARNING: suspect a leak: its test MAE is {gate.value:.2f} of the best "
+        f"baseline's, and {gate.limit_value} is the limit. {gate.reason}."
         for gate in gates.itertuples()
     ]
-
-
-def served_feature_versions(home: Home) -> list[str]:
-    """Feature versions that the production and the staging model need."""
-    found = connect(home).read(
-        "select distinct feature_version from model_registry"
-        " where status in ('production', 'staging') order by feature_version"
-    )
-    return list(found["feature_version"])
 
 
 def status(home: Home) -> dict[str, Any]:

@@ -95,6 +95,16 @@ def read_profile(target: str) -> dict[str, Any]:
     return {name: filled(value) for name, value in outputs[target].items()}
 
 
+def token() -> str | None:
+    """What a request to the worker must carry; None: nothing."""
+    return os.environ.get("NBA_ML_TOKEN", "").strip() or None
+
+
+def journal() -> str:
+    """Where the worker logs: `spool`, or `stdout` where no disk outlives it."""
+    return os.environ.get("NBA_ML_JOURNAL") or "spool"
+
+
 def present() -> datetime:
     """The present, whatever the clock says, as naive UTC."""
     return datetime.now(UTC).replace(tzinfo=None)

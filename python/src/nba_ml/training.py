@@ -359,9 +359,7 @@ def train(
             store, name = resolve(home, model.location)
             if model.candidate == candidate and name in store.names():
                 found = artefact.read_manifest(store, name)
-                notes = registry.suspicions(home, model.model_id)
-                place = store.uri(name)
-                return Trained(model.model_id, found, place, is_new=False, notes=notes)
+                return Trained(model.model_id, found, store.uri(name), is_new=False)
     check_frame(frame, catalog)
     parts = split(frame, config)
     slate, slate_name = _slate(warehouse, config, parts.test)
@@ -443,7 +441,6 @@ def train(
     is_synced, notes = spool.try_sync(home, written)
     if is_synced:
         notes += model_card.write_missing(home)[1]
-        notes += registry.suspicions(home, manifest.model_id)
     else:
         notes.append("Once it is there, nba-ml sync writes the model card, too.")
     return Trained(

@@ -12,7 +12,6 @@ import hmac
 import ipaddress
 import json
 import logging
-import os
 import signal
 import sys
 import threading
@@ -577,7 +576,7 @@ def serve(
     Raises UserError when others could ask without a token.
     """
     settings.clock()  # refused now, not at the first request
-    token = read_token()
+    token = settings.token()
     if not token and not _is_loopback(host):
         raise UserError(
             f"{host} can be reached by others, and NBA_ML_TOKEN is not set. "
@@ -613,13 +612,8 @@ class JsonLines(logging.Formatter):
         return json.dumps(line)
 
 
-def read_token() -> str | None:
-    """What a request must carry (NBA_ML_TOKEN); None: nothing."""
-    return os.environ.get("NBA_ML_TOKEN", "").strip() or None
-
-
 def _sink(home: Home) -> Segment | Stdout:
-    kind = os.environ.get("NBA_ML_JOURNAL") or "spool"
+    kind = settings.journal()
     if kind not in ("spool", "stdout"):
         raise UserError(f"NBA_ML_JOURNAL is {kind!r}. Write spool or stdout.")
     return Stdout() if kind == "stdout" else Segment(home.spool)
