@@ -48,9 +48,8 @@ def predict(
     """
     spool.sync(home)
     chosen = registry.choose(home, model_id)
-    snapshot, content = publishing.snapshot_of(
-        home, str(chosen["feature_version"]), day, mode
-    )
+    version = str(chosen["feature_version"])
+    snapshot, content = publishing.snapshot_of(home, version, day, mode)
     store, name = resolve(home, chosen["gcs_path"])
     model = artefact.load(store, name, snapshot.features, chosen["artifact_sha256"])
     scorer = Scorer(model, snapshot)
