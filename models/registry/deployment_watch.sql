@@ -41,7 +41,10 @@ answered as (
         on
             live.model_id = requests.model_id
             and live.live_from <= requests.requested_at
-    where requests.route in ('/predict', '/predict/slate')
+    -- who asks wrongly says nothing about the model
+    where
+        requests.route in ('/predict', '/predict/slate')
+        and (requests.status = 200 or requests.status >= 500)
 ),
 
 requests as (
@@ -79,20 +82,21 @@ compared_with_store as (
     group by served.model_id
 ),
 
--- whatever part the champion had then: it may have answered before, or as a shadow
+-- whatever part the champion had then: it may have answered before, or as a shadow.
+-- From the same build, which both know the same by, whatever their feature versions
 of_champion as (
     select
         live.model_id,
         predictions.game_id,
         predictions.player_lookup,
-        predictions.features_hash,
+        predictions.dbt_invocation_id,
         predictions.predicted_points,
         row_number() over (
             partition by
                 live.model_id,
                 predictions.game_id,
                 predictions.player_lookup,
-                predictions.features_hash
+                predictions.dbt_invocation_id
             order by predictions.predicted_at desc, predictions.prediction_id asc
         ) as recency
     from live
@@ -112,7 +116,7 @@ compared_with_champion as (
             served.model_id = of_champion.model_id
             and served.game_id = of_champion.game_id
             and served.player_lookup = of_champion.player_lookup
-            and served.features_hash = of_champion.features_hash
+            and served.dbt_invocation_id = of_champion.dbt_invocation_id
     where of_champion.recency = 1
     group by served.model_id
 ),

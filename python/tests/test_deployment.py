@@ -21,7 +21,16 @@ import yaml
 from click.testing import CliRunner
 
 import gcs_emulator
-from nba_ml import deployment, files, lineup, publishing, serving, spool, store
+from nba_ml import (
+    deployment,
+    files,
+    lineup,
+    publishing,
+    registry,
+    serving,
+    spool,
+    store,
+)
 from nba_ml.cli import cli
 from nba_ml.deployment import Degraded, Plan
 from nba_ml.probe import InProcess, Seen
@@ -33,6 +42,7 @@ import drill  # noqa: E402
 from drill import BETTER, BROKEN, FIRST  # noqa: E402
 
 NOW = Plan(watch=0)
+FORCED = Plan(watch=0, force="for a test")
 
 
 @pytest.fixture(scope="module")
@@ -93,6 +103,11 @@ def live(
 
 def read(home: Home, sql: str) -> list[dict[str, Any]]:
     return DuckDB(home.warehouse).read(sql).to_dict("records")
+
+
+def file_of(home: Home, model_id: str) -> tuple[str, str]:
+    rows = read(home, "select model_id, artifact_sha256 from model_registry")
+    return next(tuple(r.values()) for r in rows if r["model_id"] == model_id)  # type: ignore[return-value]
 
 
 def statuses(home: Home) -> dict[str, str]:
@@ -297,7 +312,7 @@ def test_what_does_not_fit_is_refused_with_its_reason(
     assert statuses(live)[BETTER] == "training"
     if plant is leaking:
         last = steps(live)[-1]
-        assert last[0] == "finish" and last[1].startswith("refused: 1 gates")
+        assert last[0] == "finish" and "1 gates do not hold" in last[1]
 
 
 def test_force_passes_over_gates_only_and_is_recorded(live: Home) -> None:
@@ -432,19 +447,26 @@ class Kill:
             self.step = line.split(":")[0]
 
 
-def child(root: Path, clock: str, at: int | None, report: Path | None) -> None:
+def child(
+    root: Path, clock: str, at: int | None, report: Path | None, command: str
+) -> None:
     os.environ["NBA_ML_AS_OF"] = clock
     kill = Kill(at)
     kill.install()
-    deployment.deploy(Home(root), BETTER, NOW, say=kill.say)
+    if command == "deploy":
+        deployment.deploy(Home(root), BETTER, NOW, say=kill.say)
+    else:
+        deployment.rollback(Home(root), say=kill.say)
     if report:
         report.write_text(json.dumps(kill.seen))
 
 
-def run_child(home: Home, at: int | None, report: Path | None = None) -> int | None:
+def run_child(
+    home: Home, at: int | None, report: Path | None = None, command: str = "deploy"
+) -> int | None:
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["nba_ml.deployment", "pandas", "duckdb"])
-    arguments = (home.root, os.environ["NBA_ML_AS_OF"], at, report)
+    arguments = (home.root, os.environ["NBA_ML_AS_OF"], at, report, command)
     process = context.Process(target=child, args=arguments)
     process.start()
     process.join(timeout=120)
@@ -491,7 +513,8 @@ def test_a_killed_deployment_is_finished_by_the_next_call(
     kinds = read(
         live,
         "select event_type, count(*) as n from model_events"
-        f" where model_id = '{BETTER}' and event_type != 'deploy_step' group by all",
+        f" where model_id = '{BETTER}'"
+        " and event_type not in ('deploy_step', 'staged') group by all",
     )
     assert {row["n"] for row in kinds} == {1}, "no change happened twice"
     assert all(
@@ -525,6 +548,55 @@ def test_a_rollback_undoes_a_killed_deployment(
     deployment.rollback(live, FIRST)
     assert_in_step(live, FIRST)
     assert statuses(live)[BETTER] == "retired"
+
+
+def test_a_killed_rollback_is_finished_by_the_next_call(
+    live: Home, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    deployment.deploy(live, BETTER, NOW)
+    counted = tmp_path_factory.mktemp("rollback")
+    home = copied(live, counted)
+    assert run_child(home, None, counted / "seen", "rollback") == 0
+    count = len(json.loads((counted / "seen").read_text()))
+    # not the last of all: then its end is written, and a repeat is another rollback
+    for share in (0.1, 0.4, 0.6, 0.8):
+        home = copied(live, tmp_path_factory.mktemp("killed"))
+        at = max(round(share * count), 4)  # after its begin
+        assert run_child(home, at, command="rollback") == -signal.SIGKILL
+        assert len(lineup.load(home).answer("request")[0]) > 300
+        deployment.rollback(home)
+        assert_in_step(home, FIRST)
+        assert statuses(home)[BETTER] == "retired"
+
+
+def test_a_killed_deployment_is_all_that_a_rollback_takes_back(
+    live: Home, operations: dict[str, list[int]]
+) -> None:
+    deployment.deploy(live, BETTER, NOW)
+    deployment.rollback(live, FIRST)
+    deployment.rollback(live, BETTER)
+    with pytest.raises(UserError, match="does not serve as staging model"):
+        deployment.deploy(live, BROKEN, FORCED, Absent(live))
+    assert statuses(live)[BROKEN] == "staging"
+    deployment.rollback(live)
+    assert statuses(live) == {FIRST: "retired", BETTER: "production", BROKEN: "retired"}
+    assert_in_step(live, BETTER)
+
+
+def test_what_is_given_up_does_not_go_live(live: Home) -> None:
+    with pytest.raises(UserError, match=f"to give it up: nba-ml rollback {BROKEN}"):
+        deployment.deploy(live, BROKEN, FORCED, Absent(live))
+    deployment.rollback(live, BROKEN)
+    assert statuses(live) == {
+        FIRST: "production",
+        BETTER: "training",
+        BROKEN: "retired",
+    }
+    with pytest.raises(UserError, match="withdrawn and never in production"):
+        deployment.rollback(live, BROKEN)
+    with pytest.raises(UserError, match="nba-ml train --force"):
+        deployment.deploy(live, BROKEN, NOW)
+    assert_in_step(live, FIRST)
 
 
 def test_a_rollback_takes_back_a_promotion_that_was_killed(
@@ -636,6 +708,29 @@ def test_a_model_of_this_machine_is_deployed_to_a_bucket(
 # the watch
 
 
+class Absent(InProcess):
+    """A worker that takes no challenger."""
+
+    def look(self) -> Seen:
+        return replace(super().look(), staging=None)
+
+
+class Silent(InProcess):
+    """A worker that dies after the promotion."""
+
+    def ask(self, players: list[str]) -> list[dict[str, Any]]:
+        if self.look().production == file_of(self.home, BETTER):
+            raise UserError("It does not answer.")
+        return super().ask(players)
+
+
+class Mute(InProcess):
+    """A worker that answers nothing, and logs nothing."""
+
+    def ask(self, players: list[str]) -> list[dict[str, Any]]:
+        return []
+
+
 class Slow(InProcess):
     """A worker that needs more than 100 ms for one request in five."""
 
@@ -645,7 +740,7 @@ class Slow(InProcess):
             self.spoil()
         return answers
 
-    spoilt: str
+    spoilt: tuple[str, str]
     damaged: Path | None = None
 
     def spoil(self) -> None:
@@ -678,7 +773,7 @@ class Deaf(InProcess):
             seen.production if seen.production == self.old else None, seen.staging
         )
 
-    old: str
+    old: tuple[str, str]
 
 
 @pytest.mark.parametrize(
@@ -689,8 +784,7 @@ def test_a_worker_that_fails_its_limits_is_rolled_back(
     live: Home, kind: type[Slow], message: str
 ) -> None:
     probe = kind(live)
-    rows = read(live, "select model_id, artifact_sha256 as sha from model_registry")
-    probe.spoilt = next(row["sha"] for row in rows if row["model_id"] == BETTER)
+    probe.spoilt = file_of(live, BETTER)
     with pytest.raises(Degraded, match=message):
         deployment.deploy(live, BETTER, NOW, probe)
     assert_in_step(live, FIRST)
@@ -699,8 +793,7 @@ def test_a_worker_that_fails_its_limits_is_rolled_back(
 
 def test_a_worker_that_does_not_take_the_model_is_rolled_back(live: Home) -> None:
     probe = Deaf(live)
-    rows = read(live, "select model_id, artifact_sha256 as sha from model_registry")
-    probe.old = next(row["sha"] for row in rows if row["model_id"] == FIRST)
+    probe.old = file_of(live, FIRST)
     with pytest.raises(Degraded, match="does not serve as production model"):
         deployment.deploy(live, BETTER, NOW, probe)
     assert_in_step(live, FIRST)
@@ -708,18 +801,112 @@ def test_a_worker_that_does_not_take_the_model_is_rolled_back(live: Home) -> Non
 
 def test_degraded_with_nothing_sound_to_return_to_is_said(live: Home) -> None:
     probe = Failing(live)
-    rows = read(live, "select model_id, artifact_sha256 as sha from model_registry")
-    probe.spoilt = next(row["sha"] for row in rows if row["model_id"] == BETTER)
+    probe.spoilt = file_of(live, BETTER)
     probe.damaged = live.models / f"archive/{FIRST}.json"
     with pytest.raises(Degraded, match="still serves, since what was before does not"):
         deployment.deploy(live, BETTER, NOW, probe)
     assert statuses(live)[BETTER] == "production"
 
 
+def test_a_worker_that_does_not_answer_is_no_success(live: Home) -> None:
+    with pytest.raises(Degraded, match="No request of the slate was answered"):
+        deployment.deploy(live, BETTER, NOW, Silent(live))
+    assert_in_step(live, FIRST)
+
+
+def test_requests_that_fail_stop_before_the_promotion(live: Home) -> None:
+    with pytest.raises(UserError, match="404 of 404 requests failed"):
+        deployment.deploy(live, BETTER, NOW, Mute(live))
+    assert statuses(live)[BETTER] == "staging"
+    deployment.deploy(live, BETTER, NOW)
+    assert_in_step(live, BETTER)
+
+
+def test_a_challenger_answers_nobody_before_its_smoke_tests(live: Home) -> None:
+    probe, seen = InProcess(live), []
+    ask = probe.ask
+
+    def looked_at(players: list[str]) -> list[dict[str, Any]]:
+        seen.append(serving.read_config(serving.open_serving(live))[0].staging_model)
+        return ask(players)
+
+    probe.ask = looked_at  # type: ignore[method-assign]
+    plan = Plan(role="challenger", mode="split", traffic_split=0.5)
+    deployment.deploy(live, BETTER, plan, probe)
+    assert [(one.mode, one.traffic_split) for one in seen if one] == [("shadow", 0.0)]
+
+
+def test_two_versions_with_one_file_are_two_models(live: Home) -> None:
+    for name in live.models.glob(f"staging/{BETTER}.*"):
+        content = (
+            live.models / "production" / name.name.replace("1.1.0", "1.0.0")
+        ).read_bytes()
+        if name.name.endswith(".meta.json"):
+            found = json.loads(content) | {"model_id": BETTER, "model_version": "1.1.0"}
+            content = json.dumps(found).encode()
+        name.write_bytes(content)
+    DuckDB(live.warehouse).run(
+        "update model_events set artifact_sha256 = ? where model_id = ?"
+        " and event_type = 'trained'",
+        [file_of(live, FIRST)[1], BETTER],
+    )
+    before = lineup.load(live)
+    deployment.deploy(live, BETTER, NOW)
+    answers, _ = lineup.load(live, before).answer("request")
+    assert {row["model_id"] for row in answers} == {BETTER}
+
+
+def test_a_clock_that_goes_back_is_refused(
+    live: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NBA_ML_AS_OF", "2025-01-01T12:00:00")
+    with pytest.raises(UserError, match="Unset NBA_ML_AS_OF"):
+        deployment.deploy(live, BETTER, NOW)
+    with pytest.raises(UserError, match="Unset NBA_ML_AS_OF"):
+        deployment.rollback(live)
+    registry_says = "update model_events set event_at = event_at - interval 1 year"
+    DuckDB(live.warehouse).run(f"{registry_says} where model_id = '{BETTER}'")
+    for kind in ("staged", "promoted"):
+        event = registry.model_event(kind, BETTER, gcs_path=f"staging/{BETTER}.json")
+        spool.write(live.spool, [event])
+    spool.sync(live)
+    assert "2 models are production" in deployment.differences(live)[0]
+
+
+def test_between_seasons_a_rollback_works(live: Home) -> None:
+    deployment.deploy(live, BETTER, NOW)
+    DuckDB(live.warehouse).run("delete from feature_store_v1 where is_scheduled")
+    with pytest.raises(UserError, match="No game is scheduled"):
+        deployment.deploy(live, BROKEN, NOW)
+    deployment.rollback(live)
+    assert_in_step(live, FIRST)
+
+
+def test_a_file_that_was_moved_comes_back(live: Home) -> None:
+    (live.models / "archive").mkdir(exist_ok=True)
+    for path in live.models.glob(f"production/{FIRST}.*"):
+        path.rename(live.models / "archive" / path.name)
+    assert "There is no" in deployment.differences(live)[0]
+    deployment.rollback(live, FIRST)
+    assert_in_step(live, FIRST)
+
+
+def test_a_damaged_file_that_nothing_can_repair_is_said(live: Home) -> None:
+    damaged_production(live)
+    with pytest.raises(UserError, match="Still out of step"):
+        deployment.rollback(live, FIRST)
+
+
+def test_a_reason_means_nothing(live: Home) -> None:
+    deployment.deploy(live, BETTER, NOW)
+    deployment.rollback(live, reason="replaced by accident")
+    with pytest.raises(UserError, match="No earlier production model"):
+        deployment.rollback(live)
+
+
 def test_a_first_model_that_degrades_leaves_nothing_to_serve(fresh: Home) -> None:
     probe = Failing(fresh)
-    rows = read(fresh, "select model_id, artifact_sha256 as sha from model_registry")
-    probe.spoilt = next(row["sha"] for row in rows if row["model_id"] == FIRST)
+    probe.spoilt = file_of(fresh, FIRST)
     with pytest.raises(Degraded, match="no model, there was none before"):
         deployment.deploy(fresh, FIRST, NOW, probe)
     with pytest.raises(lineup.NoModel):

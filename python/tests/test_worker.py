@@ -298,6 +298,7 @@ REFUSED: list[tuple[str, dict[str, Any], int, str]] = [
     ("/predict", {"json": PLAYER | {"game_date": "2024-03-31"}}, 404, "the slate is"),
     ("/predict/slate", {"json": {"game_date": "2024-03-31"}}, 404, "the slate is"),
     ("/predict", {"json": PLAYER | {"game_date": "soon"}}, 422, "body.game_date"),
+    ("/predict", {"json": PLAYER | {"game_date": "2025-13-45"}}, 422, "game_date"),
     ("/predict", {"json": {"player_lookup": 7}}, 422, "body.player_lookup"),
     ("/predict", {"json": {"player_lookup": ""}}, 422, "at least 1 character"),
     ("/predict", {"json": {"player_lookup": "x" * 101}}, 422, "at most 100 char"),
@@ -831,8 +832,9 @@ def test_a_deployer_sees_what_serves(
     serve(home, champion(home), challenger(home, 0.0, "shadow"))
     with Running(home) as running:
         through = probe.Worker(running.url)
-        files = [champion(home, f"xgboost_v1.{n}.0").sha256 for n in (0, 1)]
-        assert through.look() == probe.Seen(*files, [])
+        places = [champion(home, f"xgboost_v1.{n}.0") for n in (0, 1)]
+        models = [(place.model_id, place.sha256) for place in places]
+        assert through.look() == probe.Seen(*models, [])
         [row] = through.ask(["player07", "nobody"])
         assert row["model_id"] == "xgboost_v1.0.0"
         assert running.stop() == 0

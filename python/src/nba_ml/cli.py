@@ -246,8 +246,10 @@ def status(home: Home, compare: tuple[str, str] | None, json_: bool) -> None:
     print_table(shown, [[text(m[name]) for name in shown] for m in facts["models"]])
     if facts["models"]:
         store, name = resolve(home, registry.choose(home, None)["gcs_path"])
-        if name in store.names():
+        try:
             _print_evaluation(artefact.read_manifest(store, name))
+        except settings.UserError as error:
+            click.secho(error.message, fg="red")
     data, backlog = facts["data"] or {}, facts["spool"]["files"]
     live = facts["live_model_id"] or "no model, none was deployed"
     lines = {

@@ -11,11 +11,11 @@ import json
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import PurePosixPath
-from typing import Any, Literal, NoReturn
+from typing import Any, Literal, NamedTuple, NoReturn
 
 import pandas as pd
 
@@ -24,7 +24,7 @@ from nba_ml.artefact import Version
 from nba_ml.probe import InProcess, Probe, Seen
 from nba_ml.scoring import Scorer
 from nba_ml.serving import ProductionModel, StagingModel
-from nba_ml.settings import Home, UserError
+from nba_ml.settings import Home, UserError, clock
 from nba_ml.spool import Event
 from nba_ml.store import Missing, Store, Taken, open_store, resolve
 from nba_ml.warehouse import WarehouseUnavailable, connect
@@ -32,7 +32,6 @@ from nba_ml.warehouse import WarehouseUnavailable, connect
 SIZES = 1_000, 200_000_000  # bytes of a model file
 CLAMPED = 0.05  # share of predictions at 0 or 60, above which the clamp hides nonsense
 LOCK = "deploying.lock"
-REPLACED = "replaced by"  # why a good model is retired
 SILENT = timedelta(minutes=10)  # after which a deployer in the cloud counts as dead
 TICK = 60.0  # seconds between two looks of the watch
 WATCHED = 200  # predictions, below which the watch replays the slate
@@ -43,6 +42,13 @@ Say = Callable[[str], None]
 
 class Degraded(UserError):
     """The watch saw a limit broken, and the model before is in production again."""
+
+
+class Died(NamedTuple):
+    """The last deployment or rollback, when it has no end: of which model."""
+
+    command: str
+    model_id: str
 
 
 @dataclass(frozen=True)
@@ -121,8 +127,13 @@ def align(home: Home) -> serving.ServingConfig:
     names = store.names()
     for model in models:
         place, kept = resolve(home, model["gcs_path"])
-        for name in _files(names, model["model_id"]):
-            if place.uri(kept) == store.uri(kept) and _folder(name) != _folder(kept):
+        if place.uri(kept) == store.uri(kept):
+            others = _files(names, model["model_id"])
+            others = [name for name in others if _folder(name) != _folder(kept)]
+            if kept not in names:  # somebody moved it: bring it back
+                for name in others:
+                    _write(store, f"{_folder(kept)}/{_file(name)}", store.read(name)[0])
+            for name in others:
                 store.delete(name)
     return config
 
@@ -135,7 +146,11 @@ def differences(home: Home) -> list[str]:
         config, _ = serving.read_config(store)
     except UserError as error:
         return [error.message]
-    found = []
+    found = [
+        f"{len(several)} models are {status}: {', '.join(several)}."
+        for status in ("production", "staging")
+        if len(several := [m["model_id"] for m in models if m["status"] == status]) > 1
+    ]
     now = (config.production_model, config.staging_model)
     for role, serves, meant in zip(
         ("production", "staging"), now, _served(models), strict=True
@@ -154,7 +169,10 @@ def differences(home: Home) -> list[str]:
                 found.append(f"{role} model {meant.model_id}: {error.message}")
                 continue
             if hashlib.sha256(content).hexdigest() != meant.sha256:
-                found.append(f"{place.uri(name)} is not the file that was registered.")
+                found.append(
+                    f"{place.uri(name)} is not the file that was registered. Restore "
+                    "it, or serve another: nba-ml rollback MODEL_ID"
+                )
     return found
 
 
@@ -191,11 +209,25 @@ def _served(
 
 
 def _files(names: Sequence[str], model_id: str) -> list[str]:
-    return [n for n in names if PurePosixPath(n).name.startswith(f"{model_id}.")]
+    return [n for n in names if _file(n).startswith(f"{model_id}.")]
 
 
 def _folder(name: str) -> str:
     return PurePosixPath(name).parts[0]
+
+
+def _file(name: str) -> str:
+    return PurePosixPath(name).name
+
+
+def _write(store: Store, name: str, content: bytes) -> None:
+    """Write a file that an attempt which was killed may have left there."""
+    try:
+        store.write(name, content)
+    except Taken:
+        existing, generation = store.read(name)
+        if existing != content:
+            store.write(name, content, generation)
 
 
 def _copy(home: Home, model: Model, folder: str) -> str:
@@ -203,18 +235,12 @@ def _copy(home: Home, model: Model, folder: str) -> str:
     source, name = resolve(home, model["gcs_path"])
     store: Store = open_store(home)
     for found in _files(source.names(), model["model_id"]):
-        target = f"{folder}/{PurePosixPath(found).name}"
+        target = f"{folder}/{_file(found)}"
         is_there = source.uri(found) == store.uri(target)
         if is_there or _folder(found) != _folder(name):
             continue
-        content, _ = source.read(found)
-        try:
-            store.write(target, content)
-        except Taken:  # by an attempt that was killed
-            existing, generation = store.read(target)
-            if existing != content:
-                store.write(target, content, generation)
-    target = f"{folder}/{PurePosixPath(name).name}"
+        _write(store, target, source.read(found)[0])
+    target = f"{folder}/{_file(name)}"
     return store.uri(target).removeprefix(f"{home.models}/")
 
 
@@ -241,7 +267,9 @@ def _alone(home: Home) -> Iterator[Callable[[], None]]:
     try:
         yield beat
     finally:
-        store.delete(LOCK)
+        with suppress(Missing):  # never the lock of who thought this one dead
+            if store.read(LOCK)[1] == held:
+                store.delete(LOCK)
 
 
 @dataclass
@@ -255,10 +283,15 @@ class _Run:
     sleep: Callable[[float], None]
     beat: Callable[[], None]
 
+    # of which model, and by which command, the steps are
+    subject: str = ""
+    command: str = ""
+
     # the commands
 
     def deploy(self, version: str) -> Deployed:
-        if died := self._unfinished():
+        self.command = "deploy"
+        if died := self._died():
             align(self.home)
         elif found := differences(self.home):
             raise UserError(
@@ -269,63 +302,91 @@ class _Run:
         if self.plan.role == "challenger" and self._in("production") is None:
             raise UserError(f"No model is in production for {model_id} to challenge.")
         if status == "retired":
+            self._never_in_production(model)
             raise UserError(
                 f"{model_id} is retired, and only a rollback brings it back: "
                 f"nba-ml rollback {model_id}"
             )
-        if status == "production" and died != model_id:
+        if status == "production" and died != ("deploy", model_id):
             self.say(f"{model_id} is in production already.")
             return self._done(model_id)
-        self._step(model_id, "begin", f"{self.plan.role}, {model_id}")
-        features = publishing.publish(self.home, model["feature_version"])
-        scorer = self._validate_file(model, features)
-        players = [scorer.key(i)[0] for i in scorer.in_scope]
+        self.probe.look()  # one that does not answer is found now, not half way
+        self._begin(model_id, self.plan.role)
+        try:
+            players = self._check(model)
+        except UserError as error:
+            self._finish(f"refused: {error.message}")
+            raise
         if status != "production":
-            self._make_room(model_id, died)
-            self._check_gates(model, scorer)
-            if status == "training" or self.plan.role == "challenger":
-                self._stage(model)
+            self._stage(model)
             self._smoke_test(model, players)
             if self.plan.role == "challenger":
-                return self._finish(model_id, "challenger beside the production model")
+                self._split(model)
+                return self._finish("challenger beside the production model")
             self._promote(self._find(model_id))
         self._watch(self._find(model_id), players)
-        return self._finish(model_id, "in production")
+        return self._finish("in production")
 
     def rollback(self, model_id: str | None, reason: str) -> Deployed:
-        died, live, staged = (
-            self._unfinished(),
-            *map(self._in, ("production", "staging")),
-        )
-        if staged and staged["model_id"] == died:
+        self.command = "rollback"
+        died = self._died()
+        if died:
+            align(self.home)
+        live, staged = self._in("production"), self._in("staging")
+        target = self._find(model_id) if model_id else None
+        if died and staged and not self._is_deliberate(staged):
+            # the rest of a deployment: all that is to be taken back, or in the way
+            if target is None or target["model_id"] == staged["model_id"]:
+                self._begin(staged["model_id"], f"withdraw, {reason}")
+                self._withdraw(staged, reason)
+                return self._finish(f"withdrawn, {reason}")
             self._withdraw(staged, "its deployment died")
-        target = self._find(model_id) if model_id else self._previous(live)
+        elif died and target is None:
+            is_live = live is not None and live["model_id"] == died.model_id
+            if is_live == (died.command == "rollback"):
+                self.subject = died.model_id  # all but its end had happened
+                return self._finish("nothing was left to take back; repeat to go on")
+            if died.command == "rollback":
+                target = self._find(died.model_id)
+        target = target or self._previous(live)
         if target is None:
             raise UserError(
                 "No earlier production model is known to be good. Name one of: nba-ml "
                 "status"
             )
-        model_id, status = target["model_id"], target["status"]
-        if status == "training":
-            raise UserError(
-                f"{model_id} was never in production: nba-ml deploy {model_id}"
-            )
-        self._step(model_id, "begin", f"rollback to {model_id}, {reason}")
-        if status == "staging":
+        self._never_in_production(target)
+        self._begin(target["model_id"], f"rollback, {reason}")
+        if target["status"] == "staging":
             self._withdraw(target, reason)
-        elif status == "retired":
+        elif target["status"] == "retired":
             self._restore(target, live, reason)
         align(self.home)
-        return self._finish(model_id, f"done, {reason}")
+        if found := differences(self.home):
+            raise UserError("Still out of step:\n" + "\n".join(found))
+        return self._finish(f"done, {reason}")
 
     # the steps
+
+    def _begin(self, model_id: str, text: str) -> None:
+        self.subject = model_id
+        self._step("begin", f"{model_id}, {text}")
+
+    def _check(self, model: Model) -> list[str]:
+        """Steps 1 and 2, which change nothing; the players of the slate."""
+        features = publishing.publish(self.home, model["feature_version"])
+        scorer = self._validate_file(model, features)
+        if not scorer.in_scope:
+            self._refuse("nobody of the slate has games enough for it")
+        if model["status"] != "production":
+            self._make_room(model["model_id"])
+            self._check_gates(model, scorer)
+        return [scorer.key(i)[0] for i in scorer.in_scope]
 
     def _validate_file(self, model: Model, features: serving.Snapshot) -> Scorer:
         store, name = resolve(self.home, model["gcs_path"])
         content, _ = store.read(name)
         if not SIZES[0] <= len(content) <= SIZES[1]:
             self._refuse(
-                model,
                 f"{store.uri(name)} has {len(content):,} bytes, not 1 kB to 200 MB.",
             )
         try:
@@ -333,9 +394,8 @@ class _Run:
                 store, name, features.features, model["artifact_sha256"]
             )
         except UserError as error:
-            self._refuse(model, error.message)
+            self._refuse(error.message)
         self._step(
-            model["model_id"],
             "validate file",
             f"{len(content):,} bytes, sha256 {model['artifact_sha256'][:12]}, loads",
         )
@@ -347,16 +407,17 @@ class _Run:
             for row in scorer.score(scorer.in_scope, "candidate", "check")
         ]
         if problem := _implausible(points):
-            self._refuse(model, problem)
+            self._refuse(problem)
         gates = connect(self.home).read(
             "select * from model_gates where model_id = ? order by gate, population",
             [model["model_id"]],
         )
+        if gates.empty:
+            self._refuse("it has no gates. Run: dbt build -s deployment_gates+")
         broken = gates[~gates["has_passed"].fillna(False).astype(bool)]
         reasons = [f"{g.gate}: {g.explanation}" for g in broken.itertuples()]
         if reasons and not self.plan.force:
             self._refuse(
-                model,
                 "\n".join([f"{len(reasons)} gates do not hold:", *reasons])
                 + '\nIf there is a reason to deploy all the same: --force "the reason"',
             )
@@ -364,42 +425,49 @@ class _Run:
         text += f", {len(points)} predictions, {min(points):.1f} to {max(points):.1f}"
         if reasons:
             text = "\n".join([f"{text}; passed over: {self.plan.force}", *reasons])
-        self._step(model["model_id"], "check gates", text)
+        self._step("check gates", text)
 
     def _stage(self, model: Model) -> None:
         model_id = model["model_id"]
         location = _copy(self.home, model, "staging")
-        self._step(model_id, "upload", location)
-        details = {"mode": self.plan.mode, "traffic_split": self.plan.traffic_split}
-        self._change(self._event("staged", model_id, location, **details))
+        self._step("upload", location)
+        self._place(model_id, location, "shadow", 0.0)
         self._step(
-            model_id,
-            "write configuration",
-            f"generation {self._done(model_id).generation}",
+            "write configuration", f"generation {self._done(model_id).generation}"
         )
+        self._await(model)
+
+    def _place(self, model_id: str, location: str, mode: str, share: float) -> None:
+        details = {"mode": mode, "traffic_split": share}
+        self._change(self._event("staged", model_id, location, **details))
+
+    def _split(self, model: Model) -> None:
+        """After the smoke tests, answers of a challenger may reach users."""
+        if self.plan.mode == "split":
+            model = self._find(model_id := model["model_id"])
+            share = self.plan.traffic_split
+            self._place(model_id, model["gcs_path"], "split", share)
+            self._step("split", f"answers {share:.0%} of the players")
 
     def _smoke_test(self, model: Model, players: list[str]) -> None:
         model_id = model["model_id"]
         if self._in("production") is None:
-            return self._step(
-                model_id, "smoke tests", "nothing serves yet to test it in"
-            )
-        self._await(model)
+            return self._step("smoke tests", "nothing serves yet to test it in")
         answers = self.probe.ask(players)
-        points = [answer["predicted_points"] for answer in answers]
-        problem = _implausible(points)
         if len(answers) < len(players):
-            problem = f"{len(players) - len(answers)} of {len(players)} requests failed"
-        served = self._logged(model_id)
-        if not served and self.plan.mode == "shadow":
-            problem = "none of its predictions reached the log"
-        if found := self._count("parity_mismatches", model_id):
+            failed = len(players) - len(answers)
+            self._later(f"{failed} of {len(players)} requests failed")
+        if not self._is_logged(model_id, answers[-1]["request_id"]):
+            self._later("None of its predictions reached the log")
+        problem = _implausible([answer["predicted_points"] for answer in answers])
+        if found := self._mismatches(model_id):
             problem = f"{found} served features differ from the store's"
         if problem:
             self._withdraw(model, problem)
-            self._refuse(model, problem)
-        text = f"{len(answers)} requests answered, {served} predictions of {model_id}"
-        self._step(model_id, "smoke tests", f"{text} logged, features as stored")
+            self._finish(f"refused: {problem}")
+            self._refuse(problem)
+        text = f"{len(answers)} requests answered, in the shadow by {model_id}, too"
+        self._step("smoke tests", f"{text}; logged, features as stored")
 
     def _promote(self, model: Model) -> None:
         model_id, live = model["model_id"], self._in("production")
@@ -407,58 +475,74 @@ class _Run:
         changes = []
         if live:
             archive = _copy(self.home, live, "archive")
-            reason = f"{REPLACED} {model_id}"
-            changes = self._event("retired", live["model_id"], archive, reason=reason)
+            changes = self._event(
+                "retired", live["model_id"], archive, replaced_by=model_id
+            )
         details = {"load_strategy": self.plan.load_strategy}
         self._change(changes + self._event("promoted", model_id, location, **details))
-        self._step(model_id, "promote", f"generation {self._done(model_id).generation}")
+        self._step("promote", f"generation {self._done(model_id).generation}")
 
     def _watch(self, model: Model, players: list[str]) -> None:
         """Roll back when a limit of deployment_watch is broken."""
-        model_id, watched, rounds = model["model_id"], 0.0, 0
+        watched, rounds = 0.0, 0
         if problem := self._missing(model, "production"):
             self._degraded(model, [problem])
         enough = math.ceil(WATCHED / len(players)) + 1
         while True:
             self.beat()
-            checks = self._checks(model_id)
+            checks = self._checks(model["model_id"])
             broken = checks[checks["has_passed"].fillna(True) == False]  # noqa: E712
             if len(broken):
                 self._degraded(model, list(broken["explanation"]))
-            undecided = checks["has_passed"].isna()
-            if rounds < enough and (undecided.any() or checks.empty):
+            is_undecided = bool(checks["has_passed"].isna().any()) or checks.empty
+            if is_undecided and rounds < enough:
                 # without traffic the slate is replayed
-                self.probe.ask(players)
                 rounds += 1
+                if not self._ask(players):
+                    self._degraded(model, ["No request of the slate was answered."])
             elif watched < self.plan.watch:
                 self.sleep(pause := min(TICK, self.plan.watch - watched))
                 watched += pause
             else:
                 break
-        self._sync()  # a deployment that could not see what happened is not done
         text = "\n".join([f"{watched:.0f} seconds", *checks["explanation"]])
-        self._step(model_id, "watch", text)
+        if is_undecided:  # who could not see what happened is not done
+            raise UserError(
+                f"The watch could not decide, and {model['model_id']} serves: {text}\n"
+                f"Repeat it: nba-ml deploy {model['model_version']}"
+            )
+        self._step("watch", text)
+
+    def _ask(self, players: list[str]) -> list[dict[str, Any]]:
+        try:
+            return self.probe.ask(players)
+        except UserError as error:
+            self.say(error.message)
+            return []
 
     def _degraded(self, model: Model, broken: list[str]) -> None:
         model_id, reason = model["model_id"], " ".join(broken)
-        self._step(model_id, "watch", f"degraded: {reason}")
+        self._step("watch", f"degraded: {reason}")
         previous = self._previous(model)
         try:
             self._restore(previous, model, f"rolled back: {reason}")
+        except WarehouseUnavailable:
+            raise
         except UserError as error:
             raise Degraded(
                 f"{model_id} is degraded and still serves, since what was before does "
-                f"not load. {reason}\n{error.message}\nName another: nba-ml rollback"
+                f"not load. {reason}\n{error.message}\n"
+                "Name another: nba-ml rollback MODEL_ID"
             ) from error
         back = previous["model_id"] if previous else "no model, there was none before"
-        self._finish(model_id, f"rolled back to {back}")
+        self._finish(f"rolled back to {back}")
         raise Degraded(f"{model_id} was rolled back to {back}. {reason}")
 
     def _restore(self, target: Model | None, live: Model | None, reason: str) -> None:
         """The one in production goes, `target` comes back."""
         changes = []
         if target:
-            features = publishing.publish(self.home, target["feature_version"])
+            features = self._snapshot(target["feature_version"])
             place = resolve(self.home, target["gcs_path"])
             artefact.load(*place, features.features, target["artifact_sha256"])
         if live:
@@ -469,41 +553,84 @@ class _Run:
             changes += self._event("rolled_back", target["model_id"], location)
         self._change(changes)
         if target:
-            self._step(target["model_id"], "roll back", reason)
+            self._step("roll back", reason)
             if problem := self._missing(target, "production"):
                 self.say(problem)
+
+    def _snapshot(self, version: str) -> serving.Snapshot:
+        """The next slate; between seasons, what is published."""
+        try:
+            return publishing.publish(self.home, version)
+        except WarehouseUnavailable:
+            raise
+        except UserError:
+            store = serving.open_serving(self.home)
+            return serving.read_snapshot(store, serving.read_pointer(store, version))
 
     def _withdraw(self, model: Model, reason: str) -> None:
         archive = _copy(self.home, model, "archive")
         self._change(self._event("retired", model["model_id"], archive, reason=reason))
 
-    def _make_room(self, model_id: str, died: str | None) -> None:
+    def _make_room(self, model_id: str) -> None:
         """Another challenger goes, when it is the rest of a deployment that died."""
         other = self._in("staging")
         if other is None or other["model_id"] == model_id:
             return
-        if other["model_id"] != died:
+        if self._is_deliberate(other):
             raise UserError(
                 f"{other['model_id']} is the challenger. Withdraw it first: nba-ml "
                 f"rollback {other['model_id']}"
             )
         self._withdraw(other, f"its deployment died; then came {model_id}")
-        self.say(f"{died} withdrawn: its deployment died.")
+        self.say(f"{other['model_id']} withdrawn: its deployment died.")
 
     # what the steps share
 
-    def _unfinished(self) -> str | None:
-        """The model of a deployment or rollback that died, if the last one did."""
+    def _died(self) -> Died | None:
+        """The last deployment or rollback, when it has no end; all events are in."""
         self._sync()
-        found = connect(self.home).read(
+        warehouse = connect(self.home)
+        [last] = warehouse.read(
+            "select max(event_at) as event_at from model_events"
+        ).to_dict("records")
+        if not pd.isna(last["event_at"]) and clock() < last["event_at"]:
+            raise UserError(
+                f"The clock says {clock()}, and the registry's last event is of "
+                f"{last['event_at']}: what serves since when could not be told. Unset "
+                "NBA_ML_AS_OF, or set it later."
+            )
+        found = warehouse.read(
             "select model_id, details from model_events"
             " where event_type = 'deploy_step'"
             " order by event_at desc, event_sequence desc limit 1"
         )
-        for last in found.itertuples():
-            if json.loads(str(last.details))["step"] != "finish":
-                return str(last.model_id)
+        for step in found.itertuples():
+            details = json.loads(str(step.details))
+            if details["step"] != "finish":
+                return Died(details["command"], str(step.model_id))
         return None
+
+    def _is_deliberate(self, challenger: Model) -> bool:
+        """Whether a deployment of it came to its end: it stands there on purpose."""
+        steps = connect(self.home).read(
+            "select details from model_events"
+            " where event_type = 'deploy_step' and model_id = ?",
+            [challenger["model_id"]],
+        )
+        return any(json.loads(text)["step"] == "finish" for text in steps["details"])
+
+    def _never_in_production(self, model: Model) -> None:
+        """Refuse what a rollback cannot bring back. Raises UserError."""
+        model_id = model["model_id"]
+        if model["status"] == "training":
+            raise UserError(
+                f"{model_id} was never in production: nba-ml deploy {model_id}"
+            )
+        if model["status"] == "retired" and pd.isna(model["deployed_at"]):
+            raise UserError(
+                f"{model_id} was withdrawn and never in production. Train it again: "
+                "nba-ml train --force"
+            )
 
     def _find(self, version: str) -> Model:
         models = read_models(self.home)
@@ -533,49 +660,49 @@ class _Run:
             model_id = str(change.model_id)
             if change.event_type != "retired":
                 good = [*(one for one in good if one != model_id), model_id]
-            elif (
-                not json.loads(str(change.details))
-                .get("reason", "")
-                .startswith(REPLACED)
-            ):
+            elif "replaced_by" not in json.loads(str(change.details)):
                 good = [one for one in good if one != model_id]
         found = [one for one in good if live is None or one != live["model_id"]]
         return self._find(found[-1]) if found else None
 
     def _missing(self, model: Model, role: str) -> str | None:
         """Wait until the model serves in its role; what is wrong when it does not."""
-        waited = 0.0
+        waited, meant = 0.0, (model["model_id"], model["artifact_sha256"])
         while True:
-            seen: Seen = self.probe.look()
-            if getattr(seen, role) == model["artifact_sha256"]:
+            try:
+                seen = self.probe.look()
+            except UserError as error:
+                seen = Seen(problems=[error.message])
+            if getattr(seen, role) == meant:
                 return None
             if waited >= self.plan.patience or isinstance(self.probe, InProcess):
-                reasons = "; ".join(seen.problems) or "it serves other files"
+                reasons = "; ".join(seen.problems) or "another one does"
                 return f"{model['model_id']} does not serve as {role} model: {reasons}"
             self.sleep(0.5)
             waited += 0.5
 
     def _await(self, model: Model) -> None:
-        if problem := self._missing(model, "staging"):
-            raise UserError(
-                f"{problem}. Nothing else changed. When that is repaired: nba-ml "
-                f"deploy {model['model_version']}; to give it up: nba-ml rollback "
-                f"{model['model_id']}"
-            )
+        is_first = self._in("production") is None
+        if not is_first and (problem := self._missing(model, "staging")):
+            self._later(problem)
 
-    def _logged(self, model_id: str) -> int:
-        """How many predictions of a challenger are logged; waits for the first."""
+    def _is_logged(self, model_id: str, request_id: str) -> bool:
+        """Whether a model's prediction for a request is in the log; waits for it."""
         waited = 0.0
         while True:
             self._sync()
-            found = self._count("prediction_log", model_id, "and variant = 'staging'")
-            if found or waited >= self.plan.patience or self.plan.mode == "split":
-                return found
+            found = connect(self.home).read(
+                "select prediction_id from prediction_log"
+                " where request_id = ? and model_id = ?",
+                [request_id, model_id],
+            )
+            if len(found) or waited >= self.plan.patience:
+                return bool(len(found))
             self.sleep(1.0)
             waited += 1.0
 
-    def _count(self, table: str, model_id: str, condition: str = "") -> int:
-        sql = f"select count(*) as n from {table} where model_id = ? {condition}"
+    def _mismatches(self, model_id: str) -> int:
+        sql = "select count(*) as n from parity_mismatches where model_id = ?"
         return int(connect(self.home).read(sql, [model_id])["n"].iloc[0])
 
     def _checks(self, model_id: str) -> pd.DataFrame:
@@ -597,6 +724,7 @@ class _Run:
 
     def _change(self, events: list[Event]) -> None:
         """Change the registry, then what follows from it."""
+        self.beat()
         spool.write(self.home.spool, events)
         self._sync()
         align(self.home)
@@ -605,21 +733,28 @@ class _Run:
         if problems := spool.sync(self.home).problems:
             raise UserError("\n".join(problems))
 
-    def _step(self, model_id: str, step: str, text: str) -> None:
+    def _step(self, step: str, text: str) -> None:
         self.beat()
-        details = registry.canonical({"step": step, "text": text})
-        event = registry.model_event("deploy_step", model_id, details=details)
+        facts = {"command": self.command, "step": step, "text": text}
+        details = registry.canonical(facts)
+        event = registry.model_event("deploy_step", self.subject, details=details)
         spool.write(self.home.spool, [event])
         self.say(f"{step + ':':<21}" + text.replace("\n", "\n" + " " * 21))
 
-    def _refuse(self, model: Model, problem: str) -> NoReturn:
-        self._finish(model["model_id"], f"refused: {problem}")
-        raise UserError(f"{model['model_id']} is not deployed: {problem}")
+    def _refuse(self, problem: str) -> NoReturn:
+        raise UserError(f"{self.subject} is not deployed: {problem}")
 
-    def _finish(self, model_id: str, text: str) -> Deployed:
-        self._step(model_id, "finish", text)
+    def _later(self, problem: str) -> NoReturn:
+        version = self.subject.split("_v")[-1]
+        raise UserError(
+            f"{problem}. Nothing else changed. When that is repaired: nba-ml deploy "
+            f"{version}; to give it up: nba-ml rollback {self.subject}"
+        )
+
+    def _finish(self, text: str) -> Deployed:
+        self._step("finish", text)
         self._sync()
-        return self._done(model_id)
+        return self._done(self.subject)
 
     def _done(self, model_id: str) -> Deployed:
         config, _ = serving.read_config(serving.open_serving(self.home))

@@ -156,7 +156,9 @@ def _seat(
     before: Lineup | None,
 ) -> Seat:
     seats = (before.champion, before.challenger) if before else ()
-    known = [seat for seat in seats if seat and seat.place.sha256 == place.sha256]
+    # by name, too: two versions may have the same file, and other manifests
+    same = (place.model_id, place.sha256)
+    known = [s for s in seats if s and (s.place.model_id, s.place.sha256) == same]
     model = next((seat.model for seat in known if seat.model), None)
     files, name = resolve(home, place.gcs_path)
     manifest = model.manifest if model else artefact.read_manifest(files, name)

@@ -16,10 +16,10 @@ from nba_ml.settings import Home, UserError
 
 @dataclass(frozen=True)
 class Seen:
-    """Which files serve now, by their sha256, and what keeps others from it."""
+    """Which models serve now, by id and sha256, and what keeps others from it."""
 
-    production: str | None
-    staging: str | None
+    production: tuple[str, str] | None = None
+    staging: tuple[str, str] | None = None
     problems: list[str] = field(default_factory=list)
 
 
@@ -42,10 +42,16 @@ class Worker:
             self._session.headers["Authorization"] = f"Bearer {token}"
 
     def look(self) -> Seen:
-        found = self._request("GET", "/model").json()
-        names = ("production", "staging")
-        files = [(found.get(name) or {}).get("sha256") for name in names]
-        return Seen(*files, found["problems"])
+        answer = self._request("GET", "/model")
+        try:
+            found = answer.json()
+            models = [found[name] for name in ("production", "staging")]
+            seen = [one and (one["model_id"], one["sha256"]) for one in models]
+            return Seen(*seen, found["problems"])
+        except (ValueError, KeyError, TypeError) as error:
+            raise UserError(
+                f"What answers at {self.url} is no worker: {answer.text[:80]!r}"
+            ) from error
 
     def ask(self, players: list[str]) -> list[dict[str, Any]]:
         answers = [
@@ -81,10 +87,10 @@ class InProcess:
             self._lineup = lineup.load(self.home, self._lineup)
         except UserError as error:
             self._lineup = None
-            return Seen(None, None, [error.message])
+            return Seen(problems=[error.message])
         seats = (self._lineup.champion, self._lineup.challenger)
-        files = [seat and seat.place.sha256 for seat in seats]
-        return Seen(*files, list(self._lineup.problems))
+        seen = [seat and (seat.place.model_id, seat.place.sha256) for seat in seats]
+        return Seen(*seen, list(self._lineup.problems))
 
     def ask(self, players: list[str]) -> list[dict[str, Any]]:
         self.look()

@@ -12,7 +12,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 import pandas as pd
 import yaml
-from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import ConfigDict, Field, TypeAdapter
 
 from nba_ml.artefact import FeatureSet, feature_matrix
 from nba_ml.settings import Home, UserError
@@ -76,7 +76,7 @@ def read_config(store: Store) -> tuple[ServingConfig, int]:
     try:
         found = json.dumps(yaml.safe_load(content))
         return TypeAdapter(ServingConfig).validate_json(found), generation
-    except (yaml.YAMLError, TypeError, ValidationError) as error:
+    except (yaml.YAMLError, TypeError, ValueError) as error:
         raise UserError(
             f"{store.uri(CONFIG)} is no serving configuration: {error}\n"
             "The generation before is beside it; nba-ml deploy or rollback rewrites it."
@@ -166,8 +166,12 @@ def take_snapshot(
 
 def publish(store: Store, pointer: Pointer, content: bytes) -> None:
     """Make a snapshot what workers read: the file first, then the pointer to it."""
-    with suppress(Taken):  # the same features were published before
+    try:
         store.write(pointer.path, content)
+    except Taken:  # the same features were published before, or what is left of them
+        there, generation = store.read(pointer.path)
+        if there != content:
+            store.write(pointer.path, content, generation)
     name, replaced = Pointer.name(pointer.feature_version), NEW
     with suppress(Missing):
         _, replaced = store.read(name)
@@ -193,7 +197,13 @@ def read_pointer(store: Store, version: str) -> Pointer:
 
 def read_snapshot(store: Store, pointer: Pointer) -> Snapshot:
     """The published features that `pointer` names. Raises UserError."""
-    content, _ = store.read(pointer.path)
+    try:
+        content, _ = store.read(pointer.path)
+    except Missing:
+        raise UserError(
+            f"There is no {store.uri(pointer.path)}, which the newest features were "
+            "published as. Run: nba-ml predict"
+        ) from None
     if hashlib.sha256(content).hexdigest() != pointer.features_hash:
         raise UserError(
             f"{store.uri(pointer.path)} is not the file that was published: its sha256 "

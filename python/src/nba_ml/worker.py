@@ -20,6 +20,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import asdict, dataclass, field
+from datetime import datetime
 from functools import partial
 from importlib.metadata import version
 from typing import Annotated, Any, TypeVar
@@ -31,7 +32,7 @@ import xgboost
 from fastapi import Depends, FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.security import HTTPBearer
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -52,7 +53,11 @@ log = logging.getLogger("nba_ml.worker")
 T = TypeVar("T")
 Asked = tuple[str, str | None]  # player_lookup and game_id
 Key = Annotated[str, Field(min_length=1, max_length=100)]
-Day = Annotated[str, Field(pattern="^[0-9]{4}-[0-9]{2}-[0-9]{2}$")]
+Day = Annotated[
+    str,
+    Field(json_schema_extra={"format": "date"}),
+    AfterValidator(lambda text: f"{datetime.strptime(text, '%Y-%m-%d'):%Y-%m-%d}"),
+]
 
 
 class PlayerAsked(BaseModel):
