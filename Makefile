@@ -117,6 +117,7 @@ model: build
 	@$(BIN)/nba-ml predict
 	@$(BIN)/nba-ml status
 	@$(BIN)/python python/ask_worker.py
+	@$(BIN)/nba-ml sync
 
 check: .venv/installed ## a look at data of your own, which changes nothing: make check DATA=dir
 	@$(BIN)/nba-ml check $(if $(DATA),"$(DATA)") $(IMPORT_OPTIONS)

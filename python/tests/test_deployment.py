@@ -30,6 +30,7 @@ from nba_ml import (
     serving,
     spool,
     store,
+    training,
 )
 from nba_ml.cli import cli
 from nba_ml.deployment import Degraded, Plan
@@ -191,6 +192,13 @@ def test_a_deployment_repeated_does_nothing(live: Home) -> None:
     done = deployment.deploy(live, FIRST, NOW)
     assert (done.status, done.live_model_id) == ("production", FIRST)
     assert len(steps(live)) == before
+
+
+def test_a_model_that_moved_is_still_the_one_that_was_trained(live: Home) -> None:
+    config = replace(training.read_config(drill.CONFIG), num_boost_round=100)
+    again = training.train(live, config, if_changed=True)
+    assert (again.model_id, again.is_new) == (FIRST, False)
+    assert again.path == str(live.models / f"production/{FIRST}.json")
 
 
 def test_served_features_are_those_of_the_store(live: Home) -> None:
@@ -584,6 +592,8 @@ def test_a_killed_deployment_is_all_that_a_rollback_takes_back(
 
 
 def test_what_is_given_up_does_not_go_live(live: Home) -> None:
+    with pytest.raises(UserError, match="gates do not hold"):
+        deployment.deploy(live, BROKEN, NOW)
     with pytest.raises(UserError, match=f"to give it up: nba-ml rollback {BROKEN}"):
         deployment.deploy(live, BROKEN, FORCED, Absent(live))
     deployment.rollback(live, BROKEN)

@@ -78,6 +78,25 @@ def test_make_run_ends_with_the_evaluation_and_the_places(
     assert "predictions for 2025-04-13 by xgboost_v1.0.0 (replay) logged" in printed
 
 
+def test_make_run_ends_with_a_prediction_over_http(
+    simulated_run: tuple[Path, str],
+) -> None:
+    home, printed = simulated_run
+    answer = json.loads(
+        re.search(r"POST http://127\.0\.0\.1.*?\n(\{.*?\n\})", printed, re.S)[1]
+    )  # type: ignore[index]
+    assert answer["model_id"] == "xgboost_v1.0.0"
+    served = query(
+        home,
+        "select count(*), count(distinct predicted_points) from prediction_log"
+        f" where player_lookup = '{answer['player_lookup']}'",
+    )
+    # by the watch of the deployment, by nba-ml predict, and twice by the worker
+    assert served == [(4, 1)]
+    assert query(home, "select count(*) from parity_mismatches") == [(0,)]
+    assert re.search(r"new rows: 40\d prediction_log, 2 request_log", printed)
+
+
 def test_readme_shows_what_make_run_prints(simulated_run: tuple[Path, str]) -> None:
     shown = evaluation((PROJECT / "README.md").read_text())
     printed = evaluation(simulated_run[1])
@@ -90,12 +109,14 @@ def test_readme_shows_what_make_run_prints(simulated_run: tuple[Path, str]) -> N
 def test_a_second_make_run_repeats_nothing(simulated_run: tuple[Path, str]) -> None:
     home, first = simulated_run
     counts = "select (select count(*) from model_events), (select count(*) from {})"
-    before = query(home, counts.format("prediction_log"))
+    by_command = "prediction_log where request_id not in (select request_id"
+    by_command += " from request_log)"
+    before = query(home, counts.format(by_command))
     built = query(home, "select dbt_invocation_id from build_info")
     files = {path: (home / path).stat().st_mtime_ns for path in DOCS}
     second = make(home, "run")
     assert evaluation(second) == evaluation(first)
-    assert query(home, counts.format("prediction_log")) == before
+    assert query(home, counts.format(by_command)) == before
     assert query(home, "select dbt_invocation_id from build_info") == built
     assert files == {path: (home / path).stat().st_mtime_ns for path in DOCS}
 
@@ -134,8 +155,10 @@ def test_the_logged_prediction_leads_back_to_its_training(
         "select count(*) from feature_store where is_scheduled"
         " and games_played_prior >= 10",
     )
-    assert lineage == [slate[0] * 4]
+    [(count, *known)] = lineage
     assert slate[0][0] > 300
+    # the deployment's watch, nba-ml predict, and the worker: all of the slate
+    assert known == [count] * 3 and count > 3 * slate[0][0]
 
 
 def test_the_catalogue_holds_every_feature_with_statistics_and_importance(
@@ -304,5 +327,6 @@ def test_status_is_machine_readable(simulated_run: tuple[Path, str]) -> None:
     )
     facts = json.loads(done.stdout)
     [model] = facts["models"]
-    assert model["status"] == "training"
+    assert model["status"] == "production"
+    assert facts["live_model_id"] == model["model_id"] and facts["out_of_step"] == []
     assert facts["data"]["next_slate_date"].startswith("2025-04-13")

@@ -321,7 +321,7 @@ class _Run:
             self._stage(model)
             self._smoke_test(model, players)
             if self.plan.role == "challenger":
-                self._split(model)
+                self._challenge(model)
                 return self._finish("challenger beside the production model")
             self._promote(self._find(model_id))
         self._watch(self._find(model_id), players)
@@ -441,13 +441,13 @@ class _Run:
         details = {"mode": mode, "traffic_split": share}
         self._change(self._event("staged", model_id, location, **details))
 
-    def _split(self, model: Model) -> None:
+    def _challenge(self, model: Model) -> None:
         """After the smoke tests, answers of a challenger may reach users."""
+        share = self.plan.traffic_split
         if self.plan.mode == "split":
-            model = self._find(model_id := model["model_id"])
-            share = self.plan.traffic_split
-            self._place(model_id, model["gcs_path"], "split", share)
-            self._step("split", f"answers {share:.0%} of the players")
+            location = self._find(model["model_id"])["gcs_path"]
+            self._place(model["model_id"], location, "split", share)
+        self._step("challenge", f"answers {share:.0%} of the players")
 
     def _smoke_test(self, model: Model, players: list[str]) -> None:
         model_id = model["model_id"]
@@ -611,13 +611,14 @@ class _Run:
         return None
 
     def _is_deliberate(self, challenger: Model) -> bool:
-        """Whether a deployment of it came to its end: it stands there on purpose."""
+        """Whether it was deployed as a challenger, and is not the rest of more."""
         steps = connect(self.home).read(
             "select details from model_events"
             " where event_type = 'deploy_step' and model_id = ?",
             [challenger["model_id"]],
         )
-        return any(json.loads(text)["step"] == "finish" for text in steps["details"])
+        found = {json.loads(text)["step"] for text in steps["details"]}
+        return "challenge" in found
 
     def _never_in_production(self, model: Model) -> None:
         """Refuse what a rollback cannot bring back. Raises UserError."""

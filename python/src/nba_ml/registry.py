@@ -75,8 +75,10 @@ def registered(home: Home) -> list[Registered]:
         if row["event_type"] == "trained"
     ]
     synced = connect(home).read(
-        f"select model_id, model_version, gcs_path, {', '.join(names)}"
-        " from model_events where event_type = 'trained'"
+        "select events.model_id, events.model_version, models.gcs_path,"
+        f" {', '.join(f'events.{name}' for name in names)} from model_events as events"
+        " inner join model_registry as models on events.model_id = models.model_id"
+        " where events.event_type = 'trained'"
     )
     found = {
         row["model_id"]: Registered(
