@@ -491,7 +491,7 @@ class _Run:
         while True:
             self.beat()
             checks = self._checks(model["model_id"])
-            broken = checks[checks["has_passed"].fillna(True) == False]  # noqa: E712
+            broken = checks[checks["has_passed"].eq(False).fillna(False)]
             if len(broken):
                 self._degraded(model, list(broken["explanation"]))
             is_undecided = bool(checks["has_passed"].isna().any()) or checks.empty
