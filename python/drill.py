@@ -15,6 +15,7 @@ from collections import Counter
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 from nba_ml import deployment, lineup, serving, settings, training
 from nba_ml.deployment import Degraded, Plan
@@ -51,9 +52,9 @@ def build(home: Home) -> None:
     subprocess.run(command, cwd=PROJECT, check=True)
 
 
-def deploy(home: Home, model_id: str, **plan: object) -> None:
+def deploy(home: Home, model_id: str, **plan: Any) -> None:
     """Deploy as `nba-ml deploy` does, but on the fake clock."""
-    deployment.deploy(home, model_id, Plan(**plan), say=say, sleep=sleep)  # type: ignore[arg-type]
+    deployment.deploy(home, model_id, Plan(**plan), say=say, sleep=sleep)
 
 
 def live(home: Home) -> str:

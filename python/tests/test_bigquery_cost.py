@@ -2,25 +2,17 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
-import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import bigquery_cost as cost
 import pytest
 from click.testing import CliRunner
 from google.api_core.exceptions import NotFound
 
-from nba_ml.settings import PROJECT, UserError
-
-PAGE = PROJECT / "python/bigquery_cost.py"
-_found = importlib.util.spec_from_file_location("bigquery_cost", PAGE)
-assert _found and _found.loader
-cost = importlib.util.module_from_spec(_found)
-sys.modules["bigquery_cost"] = cost
-_found.loader.exec_module(cost)
+from nba_ml.settings import UserError
 
 MIB = 2**20
 

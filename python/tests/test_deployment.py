@@ -14,11 +14,13 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import drill
 import pandas as pd
 import pytest
 import xgboost as xgb
 import yaml
 from click.testing import CliRunner
+from drill import BETTER, BROKEN, FIRST
 
 import gcs_emulator
 from nba_ml import (
@@ -37,10 +39,6 @@ from nba_ml.deployment import Degraded, Plan
 from nba_ml.probe import InProcess, Seen
 from nba_ml.settings import PROJECT, Home, UserError
 from nba_ml.warehouse import DuckDB, WarehouseUnavailable
-
-sys.path.insert(0, str(PROJECT / "python"))
-import drill  # noqa: E402
-from drill import BETTER, BROKEN, FIRST  # noqa: E402
 
 NOW = Plan(watch=0)
 FORCED = Plan(watch=0, force="for a test")
@@ -108,7 +106,7 @@ def read(home: Home, sql: str) -> list[dict[str, Any]]:
 
 def file_of(home: Home, model_id: str) -> tuple[str, str]:
     rows = read(home, "select model_id, artifact_sha256 from model_registry")
-    return next(tuple(r.values()) for r in rows if r["model_id"] == model_id)  # type: ignore[return-value]
+    return next(tuple(r.values()) for r in rows if r["model_id"] == model_id)
 
 
 def statuses(home: Home) -> dict[str, str]:
@@ -129,7 +127,7 @@ def steps(home: Home) -> list[tuple[str, str]]:
 def assert_in_step(home: Home, model_id: str) -> None:
     """Registry, files, configuration and what a worker serves are one."""
     assert deployment.differences(home) == []
-    assert lineup.load(home).config.production_model.model_id == model_id  # type: ignore[union-attr]
+    assert lineup.load(home).config.production_model.model_id == model_id
     states = statuses(home)
     assert [k for k, v in states.items() if v == "production"] == [model_id]
     folders = {"training": "staging", "retired": "archive"}
@@ -446,9 +444,9 @@ class Kill:
             return wrapper
 
         written = counted(files.write_atomically)
-        spool.write_atomically = store.write_atomically = written  # type: ignore[attr-defined]
-        store.Folder.delete = counted(store.Folder.delete)  # type: ignore[method-assign]
-        DuckDB.append = counted(DuckDB.append)  # type: ignore[method-assign]
+        spool.write_atomically = store.write_atomically = written
+        store.Folder.delete = counted(store.Folder.delete)
+        DuckDB.append = counted(DuckDB.append)
 
     def say(self, line: str) -> None:
         if ":" in line[:21] and not line.startswith(" "):
@@ -840,7 +838,7 @@ def test_a_challenger_answers_nobody_before_its_smoke_tests(live: Home) -> None:
         seen.append(serving.read_config(serving.open_serving(live))[0].staging_model)
         return ask(players)
 
-    probe.ask = looked_at  # type: ignore[method-assign]
+    probe.ask = looked_at
     plan = Plan(role="challenger", mode="split", traffic_split=0.5)
     deployment.deploy(live, BETTER, plan, probe)
     assert [(one.mode, one.traffic_split) for one in seen if one] == [("shadow", 0.0)]

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import sys
-
+import deployment_checklist
 import pytest
 
 import small_warehouse
 from nba_ml import registry, spool
-from nba_ml.settings import PROJECT, Home
+from nba_ml.settings import Home
 from nba_ml.warehouse import DuckDB
-
-sys.path.insert(0, str(PROJECT / "python"))
-import deployment_checklist  # noqa: E402
 
 MODEL = "xgboost_v1.0.0"
 HOLDS = "assert_model_gates__hold_in_production"

@@ -84,7 +84,7 @@ def test_make_run_ends_with_a_prediction_over_http(
     home, printed = simulated_run
     answer = json.loads(
         re.search(r"POST http://127\.0\.0\.1.*?\n(\{.*?\n\})", printed, re.S)[1]
-    )  # type: ignore[index]
+    )
     assert answer["model_id"] == "xgboost_v1.0.0"
     served = query(
         home,

@@ -109,7 +109,7 @@ def challenge(home: Home, split: float, mode: str, **changes: str) -> Lineup:
         champion.gcs_path,
         champion.sha256,
         split,
-        mode,  # type: ignore[arg-type]
+        mode,
     )
     serving.write_config(store, champion, replace(staged, **changes))
     return lineup.load(home)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -34,7 +33,6 @@ CLAMPED = 0.05  # share of predictions at 0 or 60, above which the clamp hides n
 LOCK = "deploying.lock"
 SILENT = timedelta(minutes=10)  # after which a deployer in the cloud counts as dead
 TICK = 60.0  # seconds between two looks of the watch
-WATCHED = 200  # predictions, below which the watch replays the slate
 
 Model = dict[str, Any]
 Say = Callable[[str], None]
@@ -91,7 +89,7 @@ def deploy(
     """Take a registered model through all steps, each recorded in model_events.
 
     `version` is such as 1.1.0, or `latest`. Repeated after a kill, it goes on where it
-    was. Raises UserError with what serves unchanged, Degraded after a rollback.
+    was. Raises Degraded after a rollback, else UserError, which says what serves.
     """
     with _alone(home) as beat:
         run = _Run(home, plan, probe or InProcess(home), say, sleep, beat)
@@ -487,7 +485,6 @@ class _Run:
         watched, rounds = 0.0, 0
         if problem := self._missing(model, "production"):
             self._degraded(model, [problem])
-        enough = math.ceil(WATCHED / len(players)) + 1
         while True:
             self.beat()
             checks = self._checks(model["model_id"])
@@ -495,6 +492,7 @@ class _Run:
             if len(broken):
                 self._degraded(model, list(broken["explanation"]))
             is_undecided = bool(checks["has_passed"].isna().any()) or checks.empty
+            enough = max(checks["min_rows"], default=0) / len(players) + 1
             if is_undecided and rounds < enough:
                 # without traffic the slate is replayed
                 rounds += 1
@@ -715,7 +713,7 @@ class _Run:
             )
         except WarehouseUnavailable as error:
             self.say(error.message)
-            return pd.DataFrame(columns=["has_passed", "explanation"])
+            return pd.DataFrame(columns=["has_passed", "min_rows", "explanation"])
 
     def _event(self, kind: str, model_id: str, at: str, **details: Any) -> list[Event]:
         if self.plan.force:
