@@ -6,14 +6,17 @@ with
 -- may have learnt from the game.
 final as (
     select
-        predictions.prediction_id,
-        predictions.model_id,
-        predictions.variant,
-        predictions.mode,
-        predictions.game_id,
-        predictions.player_lookup,
-        predictions.predicted_points,
-        predictions.predicted_at
+        predictions.*,
+        -- of several by one model in one part the last counts: from 1
+        row_number() over (
+            partition by
+                predictions.model_id,
+                predictions.variant,
+                predictions.mode,
+                predictions.game_id,
+                predictions.player_lookup
+            order by predictions.predicted_at desc, predictions.prediction_id asc
+        ) as recency
     from {{ ref('prediction_log') }} as predictions
     inner join {{ ref('stg_game_schedule') }} as games
         on predictions.game_id = games.game_id
