@@ -1,9 +1,25 @@
--- Any two models on the test rows that both were scored on. A model's test rows are
--- later than its training and validation rows, so the shared ones are later than both
--- models'.
+-- Any two models on the rows that both predicted without having learnt from them: test
+-- rows, which are later than a model's training and validation rows, and forecasts,
+-- which are later still.
 {%- set float = dbt.type_float() %}
 {%- set difference = 'error - other_error' %}
 with
+
+forecasts as (
+    select
+        model_id,
+        game_id,
+        player_lookup,
+        game_date,
+        absolute_error,
+        -- the live one before the replayed, the answered before the shadow
+        row_number() over (
+            partition by model_id, game_id, player_lookup
+            order by mode asc, variant asc, prediction_id asc
+        ) as precedence
+    from {{ ref('prediction_accuracy') }}
+    where not is_voided
+),
 
 predictions as (
     select
@@ -13,6 +29,17 @@ predictions as (
         game_date,
         abs(predicted_points - actual_points) as absolute_error
     from {{ ref('test_predictions') }}
+
+    union all
+
+    select
+        model_id,
+        game_id,
+        player_lookup,
+        game_date,
+        absolute_error
+    from forecasts
+    where precedence = 1
 ),
 
 tiers as (

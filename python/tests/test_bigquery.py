@@ -134,8 +134,8 @@ def test_our_dataset_is_the_only_one_that_dbt_writes_to(engines: Engines) -> Non
 
 def test_both_engines_give_the_same_training_frame(engines: Engines) -> None:
     config = small_warehouse.config()
-    one = training.read_frame(engines.duckdb, config)
-    other = training.read_frame(engines.bigquery, config)
+    one = training.read_frame(engines.duckdb, config, small_warehouse.LATER)
+    other = training.read_frame(engines.bigquery, config, small_warehouse.LATER)
     assert len(one) > 20_000
     pd.testing.assert_frame_equal(one, other, check_exact=True)
 

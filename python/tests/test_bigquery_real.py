@@ -75,7 +75,7 @@ def test_train_register_and_predict_on_the_emulator(engines: Engines) -> None:
     assert spool.pending(home.spool) == []
     # the same frame on the other engine gives the same model
     frames = [
-        training.read_frame(engine, config)
+        training.read_frame(engine, config, small_warehouse.LATER)
         for engine in (engines.duckdb, engines.bigquery)
     ]
     pd.testing.assert_frame_equal(*frames, check_exact=True)

@@ -40,7 +40,9 @@ def place_of(home: Home) -> tuple[Store, str]:
 
 
 def frame_of(home: Home) -> pd.DataFrame:
-    return training.read_frame(DuckDB(home.warehouse), small_warehouse.config())
+    return training.read_frame(
+        DuckDB(home.warehouse), small_warehouse.config(), small_warehouse.LATER
+    )
 
 
 # configuration
@@ -95,7 +97,9 @@ def test_config_needs_every_key(tmp_path: Path) -> None:
 
 
 def test_split_is_by_date_and_ordered(built: Home) -> None:
-    parts = training.split(frame_of(built), small_warehouse.config())
+    parts = training.split(
+        frame_of(built), small_warehouse.config(), small_warehouse.LATER
+    )
     days = [set(p["game_date"]) for p in (parts.train, parts.validation, parts.test)]
     assert not days[0] & days[1] and not days[1] & days[2]
     assert max(days[0]) < min(days[1]) and max(days[1]) < min(days[2])
@@ -115,8 +119,10 @@ def test_earlier_seasons_are_training_rows_only(built: Home) -> None:
     config = small_warehouse.config()
     config = replace(config, window=training.Window(date(2023, 10, 1), None))
     warehouse = DuckDB(built.warehouse)
-    frame = training.read_frame(warehouse, replace(config, earlier_seasons=True))
-    inside = training.read_frame(warehouse, config)
+    frame = training.read_frame(
+        warehouse, replace(config, earlier_seasons=True), small_warehouse.LATER
+    )
+    inside = training.read_frame(warehouse, config, small_warehouse.LATER)
     parts, alone = training.split(frame, config), training.split(inside, config)
     assert parts.extra == len(frame) - len(inside) > 0
     assert len(parts.train) == len(alone.train) + parts.extra
@@ -125,7 +131,9 @@ def test_earlier_seasons_are_training_rows_only(built: Home) -> None:
 
 
 def test_planted_overlap_is_caught(built: Home) -> None:
-    parts = training.split(frame_of(built), small_warehouse.config())
+    parts = training.split(
+        frame_of(built), small_warehouse.config(), small_warehouse.LATER
+    )
     shared = parts.validation.head(1)
     with pytest.raises(UserError, match="overlaps"):
         Split(pd.concat([parts.train, shared]), parts.validation, parts.test)
@@ -277,7 +285,7 @@ def test_every_predictor_is_judged_on_identical_rows(
         " where game_date = (select max(game_date) from training_set)"
         " or (player_lookup = 'player00' and game_date > '2024-03-01')"
     )
-    done = training.train(home, small_warehouse.config())
+    done = training.train(home, small_warehouse.config(), small_warehouse.LATER)
     manifest = done.manifest
     dropped = manifest.evaluation["dropped_test_rows"]
     test = manifest.evaluation["split"]["test"]["rows"]
@@ -430,7 +438,7 @@ def test_refit_that_disagrees_is_refused(
 
     monkeypatch.setattr(training, "refit", shifted)
     with pytest.raises(UserError, match="differs from the evaluated one"):
-        training.train(home, small_warehouse.config())
+        training.train(home, small_warehouse.config(), small_warehouse.LATER)
     assert not list(home.models.glob("staging/*"))
     assert registry.registered(home) == []
 
@@ -438,7 +446,7 @@ def test_refit_that_disagrees_is_refused(
 def test_without_a_slate_the_last_test_date_is_compared(home: Home) -> None:
     frame = small_warehouse.games()
     small_warehouse.load(home.warehouse, frame[~frame["is_scheduled"]])
-    done = training.train(home, small_warehouse.config())
+    done = training.train(home, small_warehouse.config(), small_warehouse.LATER)
     assert "last test date" in done.manifest.refit["agreement_rows"]
 
 
@@ -549,7 +557,7 @@ def test_locked_warehouse_after_training_loses_nothing(
 
     monkeypatch.setattr(spool, "write", write_then_lock)
     monkeypatch.setattr(spool, "connect", lambda home: DuckDB(home.warehouse, 0.2))
-    done = training.train(home, small_warehouse.config())
+    done = training.train(home, small_warehouse.config(), small_warehouse.LATER)
     assert not done.is_synced and "safe in the spool" in done.notes[0]
     assert "nba-ml sync writes the model card" in done.notes[1]
     card = Path(str(done.path)).with_suffix(".card.html")
@@ -574,7 +582,7 @@ def test_warehouse_is_free_during_training(
         return honest(*arguments)
 
     monkeypatch.setattr(training, "fit", fit_beside_a_writer)
-    training.train(home, small_warehouse.config())
+    training.train(home, small_warehouse.config(), small_warehouse.LATER)
     assert seen == [0]
 
 

@@ -143,6 +143,12 @@ def _print_evaluation(manifest: Manifest) -> None:
     type=click.Choice(["live", "replay", "backfill"]),
     help="[live when the tables are less than 24 hours old, else replay]",
 )
+@click.option(
+    "--since",
+    type=click.DateTime(["%Y-%m-%d"]),
+    help="Replay the past game days from this one on.",
+)
+@click.option("--until", type=click.DateTime(["%Y-%m-%d"]), help="[the last played]")
 @in_home
 @as_json
 def predict(
@@ -150,9 +156,13 @@ def predict(
     day: datetime | None,
     model_id: str | None,
     mode: str | None,
+    since: datetime | None,
+    until: datetime | None,
     json_: bool,
 ) -> None:
     """Predict the points of every expected player of one date.
+
+    With --since: of every player of many past dates, as if each were today.
 
     Example:
 
@@ -161,6 +171,23 @@ def predict(
     """
     from nba_ml import prediction
 
+    if until and not since:
+        raise click.UsageError("--until ends a replay, which begins at --since.")
+    if since:
+        if day or mode not in (None, "replay"):
+            raise click.UsageError("--since is a replay: without --date and --mode.")
+        done = prediction.replay(
+            home, since.date(), until.date() if until else None, model_id
+        )
+        if json_:
+            return print_json(asdict(done))
+        click.echo(
+            f"{done.predictions:,} predictions for {done.game_days} game days, "
+            f"{done.first_date} to {done.last_date}, by {done.model_id} (replay)."
+        )
+        for note in done.notes:
+            click.secho(note, fg="yellow", err=True)
+        return None
     slate = prediction.predict(home, day.date() if day else None, model_id, mode)
     if json_:
         facts = {"model_id": slate.model_id, "game_date": slate.game_date}

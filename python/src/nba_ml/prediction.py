@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from uuid import NAMESPACE_OID, uuid5
 
 import pandas as pd
 
-from nba_ml import artefact, publishing, registry, serving, spool
+from nba_ml import artefact, publishing, registry, serving, settings, spool
+from nba_ml.artefact import Manifest
 from nba_ml.scoring import Scorer
+from nba_ml.serving import Pointer
 from nba_ml.settings import Home, UserError
 from nba_ml.store import resolve
 
@@ -29,6 +31,19 @@ class Slate:
     mode: str
     rows: pd.DataFrame
     skipped: int
+    is_synced: bool
+    notes: list[str]
+
+
+@dataclass(frozen=True)
+class Replayed:
+    """What a replay logged: game days and predictions, first and last date."""
+
+    model_id: str
+    first_date: date
+    last_date: date
+    game_days: int
+    predictions: int
     is_synced: bool
     notes: list[str]
 
@@ -55,13 +70,11 @@ def predict(
     scorer = Scorer(model, snapshot)
     if not scorer.in_scope:
         raise UserError("All players of that date have too few games.")
-    manifest, pointer = model.manifest, snapshot.pointer
-    identity = (manifest.model_id, manifest.artifact_sha256)
-    identity += (pointer.features_hash, pointer.mode)
+    pointer = snapshot.pointer
     rows = scorer.score(
         scorer.in_scope,
         variant=VARIANTS.get(chosen["status"], "candidate"),
-        request_id=str(uuid5(NAMESPACE_OID, "|".join(identity))),
+        request_id=_request_id(model.manifest, pointer),
     )
     if pointer.mode != "backfill":
         serving.publish(serving.open_serving(home), pointer, content)
@@ -80,4 +93,53 @@ def predict(
         skipped=len(snapshot.rows) - len(rows),
         is_synced=is_synced,
         notes=notes,
+    )
+
+
+def replay(
+    home: Home, since: date, until: date | None = None, model_id: str | None = None
+) -> Replayed:
+    """Predict the past game days from `since` to `until` as if each were today.
+
+    Source: feature_store of the model's feature version. A repeat logs nothing twice.
+    Raises UserError when the model may have learnt from one of the days.
+    """
+    chosen = registry.choose(home, model_id)
+    version = str(chosen["feature_version"])
+    store, name = resolve(home, chosen["gcs_path"])
+    manifest = artefact.read_manifest(store, name)
+    trained = settings.league_date(datetime.fromisoformat(manifest.as_of))
+    if since < trained:
+        raise UserError(
+            f"{manifest.model_id} was trained on games before {trained}: a replay from "
+            f"{since} would show what it has learnt by heart. Use --since {trained}."
+        )
+    model, days, rows = None, [], []
+    for snapshot in publishing.past_snapshots(home, version, since, until or date.max):
+        model = model or artefact.load(
+            store, name, snapshot.features, chosen["artifact_sha256"]
+        )
+        scorer, pointer = Scorer(model, snapshot), snapshot.pointer
+        days.append(date.fromisoformat(pointer.game_date))
+        request = _request_id(manifest, pointer)
+        rows += scorer.score(scorer.in_scope, "production", request)
+    if not rows:
+        raise UserError(
+            f"The store has no played regular-season game from {since} to "
+            f"{until or 'now'}. See nba-ml status for its dates."
+        )
+    written = spool.write(
+        home.spool, [spool.Event("prediction_log", row) for row in rows]
+    )
+    is_synced, notes = spool.try_sync(home, written)
+    return Replayed(
+        manifest.model_id, days[0], days[-1], len(days), len(rows), is_synced, notes
+    )
+
+
+def _request_id(manifest: Manifest, pointer: Pointer) -> str:
+    """The same model on the same features is the same request."""
+    identity = (manifest.model_id, manifest.artifact_sha256)
+    return str(
+        uuid5(NAMESPACE_OID, "|".join((*identity, pointer.features_hash, pointer.mode)))
     )

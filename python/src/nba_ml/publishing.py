@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import date, timedelta
+from typing import Any
 
 import pandas as pd
 
@@ -13,6 +15,12 @@ from nba_ml.settings import Home, UserError, present
 from nba_ml.warehouse import Warehouse, connect
 
 LIVE = timedelta(hours=24)
+_SLATES = (
+    "select store.*, reports.game_id is not null as has_availability_report"
+    " from {store} as store"
+    " left join (select distinct game_id from stg_player_availability) as reports"
+    " on store.game_id = reports.game_id"
+)
 
 
 def publish(
@@ -32,13 +40,39 @@ def snapshot_of(
     Without `mode` it is live when the tables are less than 24 hours old.
     """
     warehouse = connect(home)
-    catalog = training.read_features(warehouse, version)
-    features = FeatureSet(version, tuple(catalog["feature_name"]))
-    [build] = warehouse.read("select * from build_info").to_dict("records")
+    features, build = _known(warehouse, version)
     if mode is None:
         mode = "live" if abs(present() - build["as_of"]) <= LIVE else "replay"
     slate = _read(warehouse, version, day, scheduled=mode != "backfill")
     return serving.take_snapshot(slate, features, mode, build)
+
+
+def past_snapshots(
+    home: Home, version: str, since: date, until: date
+) -> Iterator[Snapshot]:
+    """The features of each past game day from `since` to `until`, both included.
+
+    Their clock is noon of the day. Later rows change no feature of a played game
+    (tests of future invariance), so that one build has them all.
+    """
+    warehouse = connect(home)
+    features, build = _known(warehouse, version)
+    found = warehouse.read(
+        _SLATES.format(store=f"feature_store_{version}")
+        + " where season_type = 'regular' and not is_scheduled"
+        " and game_date between ? and ?"
+        " order by store.game_date, store.game_id, store.player_lookup",
+        [since, until],
+    )
+    for day, slate in found.groupby("game_date"):
+        clock = build | {"as_of": day + timedelta(hours=12)}
+        yield serving.take_snapshot(slate, features, "replay", clock)[0]
+
+
+def _known(warehouse: Warehouse, version: str) -> tuple[FeatureSet, dict[str, Any]]:
+    catalog = training.read_features(warehouse, version)
+    [build] = warehouse.read("select * from build_info").to_dict("records")
+    return FeatureSet(version, tuple(catalog["feature_name"])), build
 
 
 def _read(
@@ -56,11 +90,7 @@ def _read(
             "or name a date with --date and --mode backfill."
         )
     found = warehouse.read(
-        f"select store.*, reports.game_id is not null as has_availability_report"
-        f" from {store} as store"
-        " left join (select distinct game_id from stg_player_availability) as reports"
-        " on store.game_id = reports.game_id"
-        f" where {rows_wanted} and game_date = ?"
+        _SLATES.format(store=store) + f" where {rows_wanted} and game_date = ?"
         " order by store.game_id, store.player_lookup",
         [day or next_slate.date()],
     )

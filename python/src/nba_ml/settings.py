@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from functools import cached_property
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import click
 import yaml
@@ -129,3 +130,8 @@ def clock() -> datetime:
     if moment.tzinfo is not None:
         moment = moment.astimezone(UTC).replace(tzinfo=None)
     return moment
+
+
+def league_date(moment: datetime) -> date:
+    """The league's date at `moment`, naive UTC, as the macro as_of_date has it."""
+    return moment.replace(tzinfo=UTC).astimezone(ZoneInfo("America/New_York")).date()

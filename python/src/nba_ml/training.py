@@ -8,7 +8,7 @@ import os
 import platform
 import subprocess
 from dataclasses import asdict, dataclass, field
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any, ClassVar
@@ -124,12 +124,14 @@ def read_features(warehouse: Warehouse, version: str) -> pd.DataFrame:
     return catalog
 
 
-def read_frame(warehouse: Warehouse, config: Config) -> pd.DataFrame:
+def read_frame(warehouse: Warehouse, config: Config, as_of: datetime) -> pd.DataFrame:
     """Training rows with target, baselines and season phase, in (date, game, player)
-    order. Points, minutes and features in the units of feature_catalog.
+    order: games before the date of `as_of`, naive UTC. Points, minutes and features in
+    the units of feature_catalog.
     """
     start = date.min if config.earlier_seasons else config.window.start
-    end = config.window.end or date.max
+    known = settings.league_date(as_of) - timedelta(days=1)
+    end = min(config.window.end or known, known)
     frame = warehouse.read(
         f"select training_set.*, {', '.join(BASELINES)}, phases.season_phase"
         " from training_set"
@@ -148,7 +150,7 @@ def read_frame(warehouse: Warehouse, config: Config) -> pd.DataFrame:
     if frame.empty:
         raise UserError(
             f"training_set has no {config.feature_version} rows between {start} and "
-            f"{config.window.end or 'today'}. Widen window in the configuration."
+            f"{end}. Widen window in the configuration, or set the clock later."
         )
     return frame
 
@@ -344,7 +346,10 @@ def train(
     warehouse = connect(home)
     catalog = read_features(warehouse, config.feature_version)
     features = FeatureSet(config.feature_version, tuple(catalog["feature_name"]))
-    frame = read_frame(warehouse, config)
+    [build] = warehouse.read("select * from build_info").to_dict("records")
+    # a clock in the past hides what the tables have known since
+    as_of = min(settings.clock(), build["as_of"])
+    frame = read_frame(warehouse, config, as_of)
     content = frame.to_parquet(index=False)
     candidate = registry.Candidate(
         feature_version=features.version,
@@ -363,7 +368,6 @@ def train(
     check_frame(frame, catalog)
     parts = split(frame, config)
     slate, slate_name = _slate(warehouse, config, parts.test)
-    [build] = warehouse.read("select * from build_info").to_dict("records")
     parents: list[registry.Registered] = []
 
     def choose(taken: set[artefact.Version]) -> artefact.Version:
@@ -430,7 +434,7 @@ def train(
             parent_model_id=parents[-1].model_id if parents else None,
             created_at=settings.clock().isoformat(),
             created_by=registry.user(),
-            as_of=pd.Timestamp(build["as_of"]).isoformat(),
+            as_of=as_of.isoformat(),
             dbt_invocation_id=str(build["dbt_invocation_id"]),
             git_commit=git_commit(),
         )
