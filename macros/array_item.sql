@@ -1,0 +1,13 @@
+{#- The item of an array at an index that counts from 0; NULL beyond either end. -#}
+{% macro array_item(array, index) -%}
+    {{ return(adapter.dispatch("array_item", "nba_ml")(array, index)) }}
+{%- endmacro %}
+
+{% macro default__array_item(array, index) -%}
+    {{ array }}[safe_offset({{ index }})]
+{%- endmacro %}
+
+{#- DuckDB counts from 1, and from the end below 0. -#}
+{% macro duckdb__array_item(array, index) -%}
+    case when {{ index }} >= 0 then {{ array }}[({{ index }}) + 1] end
+{%- endmacro %}
