@@ -2,7 +2,7 @@
     on Sunday. 1970-01-01, day 0, was a Thursday. -#}
 {% macro week_start(date) -%}
     cast(
-        {{ dbt.dateadd('day', '-mod(' ~ nba_ml.game_day(date) ~ ' + 3, 7)', date) }}
+        {{ dbt.dateadd('day', '-mod(' ~ game_day(date) ~ ' + 3, 7)', date) }}
         as date
     )
 {%- endmacro %}
