@@ -2,7 +2,7 @@
 # what to do next when it cannot.
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup bigquery bigquery-cost dev data build docs run check model test lint
+.PHONY: help setup bigquery bigquery-cost dev data build docs run check model monitoring test lint
 .PHONY: prove drill bench clean emulator
 
 PYTHON ?= python3
@@ -111,6 +111,9 @@ run: ## everything from data to a prediction over HTTP. DATA=dir takes your file
 
 # Apart from `run`, so that the clock of data just imported is known.
 model: build
+ifdef NBA_ML_AS_OF
+	@$(BIN)/python python/replay.py # the last season of data that stand still
+endif
 	@$(BIN)/nba-ml train --if-changed --json >/dev/null # status prints the result
 	@$(BIN)/nba-ml deploy --watch 0 >/dev/null || echo "What served before serves on." >&2
 	@$(MAKE) --no-print-directory docs
@@ -118,6 +121,10 @@ model: build
 	@$(BIN)/nba-ml status
 	@$(BIN)/python python/ask_worker.py
 	@$(BIN)/nba-ml sync
+	@$(MAKE) --no-print-directory monitoring
+
+monitoring: ## accuracy, drift and alerts over what was logged
+	@$(BIN)/dbt --quiet build -s config.materialized:table,path:models/monitoring --exclude resource_type:unit_test
 
 check: .venv/installed ## a look at data of your own, which changes nothing: make check DATA=dir
 	@$(BIN)/nba-ml check $(if $(DATA),"$(DATA)") $(IMPORT_OPTIONS)
