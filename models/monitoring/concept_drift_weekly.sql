@@ -1,6 +1,5 @@
 -- Whether a model errs more, or to another side, than on its test rows, by what was
 -- known of the game before it.
-{%- set predictors = ['rule', 'last_5', 'last_10', 'season_average'] %}
 with
 
 tested as (
@@ -54,16 +53,17 @@ graded as (
         opponent_def_rating,
         tier,
         signed_error,
-        {%- for predictor in predictors %}
-        abs({{ predictor }} - actual_points) as {{ predictor }}_error
-        {{- "," if not loop.last }}
-        {%- endfor %}
+        abs(rule - actual_points) as rule_error,
+        abs(last_5 - actual_points) as last_5_error,
+        abs(last_10 - actual_points) as last_10_error,
+        abs(season_average - actual_points) as season_average_error
     from {{ ref('prediction_accuracy') }}
     where
         not is_voided
-        {%- for predictor in predictors %}
-        and {{ predictor }} is not null
-        {%- endfor %}
+        and rule is not null
+        and last_5 is not null
+        and last_10 is not null
+        and season_average is not null
 
     union all
 
@@ -77,9 +77,10 @@ graded as (
         opponent_def_rating,
         tier,
         signed_error,
-        {%- for predictor in predictors %}
-        null as {{ predictor }}_error{{ "," if not loop.last }}
-        {%- endfor %}
+        null as rule_error,
+        null as last_5_error,
+        null as last_10_error,
+        null as season_average_error
     from tested
 ),
 
@@ -136,9 +137,10 @@ measured as (
         {{ exact_mean('abs(signed_error)') }} as mae,
         {{ exact_mean('signed_error') }} as bias,
         least(
-            {%- for predictor in predictors %}
-            {{ exact_mean(predictor ~ '_error') }}{{ "," if not loop.last }}
-            {%- endfor %}
+            {{ exact_mean('rule_error') }},
+            {{ exact_mean('last_5_error') }},
+            {{ exact_mean('last_10_error') }},
+            {{ exact_mean('season_average_error') }}
         ) as best_baseline_mae
     from cohorts
     where cohort is not null

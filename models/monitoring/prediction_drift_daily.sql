@@ -31,25 +31,26 @@ ranked as (
 
 measured as (
     select
-        model_id,
-        variant,
-        mode,
-        game_date,
+        ranked.model_id,
+        ranked.variant,
+        ranked.mode,
+        ranked.game_date,
         count(*) as n,
-        {{ exact_mean('predicted_points') }} as mean,
-        {{ exact_deviation('predicted_points') }} as stddev,
+        {{ exact_mean('ranked.predicted_points') }} as mean,
+        {{ exact_deviation('ranked.predicted_points') }} as stddev,
         {{ percentile_by_rank(10, 'predicted_points') }} as p10,
         {{ percentile_by_rank(50, 'predicted_points') }} as p50,
         {{ percentile_by_rank(90, 'predicted_points') }} as p90,
         {{ exact_mean(
-            'case when predicted_points <= 0 or predicted_points >= 60 then 1 else 0 end'
+            'case when ranked.predicted_points <= 0 or ranked.predicted_points >= 60'
+            ' then 1 else 0 end'
         ) }} as clamped_share
     from ranked
     group by
-        model_id,
-        variant,
-        mode,
-        game_date
+        ranked.model_id,
+        ranked.variant,
+        ranked.mode,
+        ranked.game_date
 ),
 
 tested as (
@@ -66,7 +67,6 @@ tested as (
 baselines as (
     select
         model_id,
-        count(*) as n,
         max(predicted_points) as maximum,
         {{ exact_mean('predicted_points') }} as mean,
         {{ exact_deviation('predicted_points') }} as stddev

@@ -8,10 +8,46 @@ forecasts as (
     where recency = 1
 ),
 
-{% for version in versions %}
--- each vector is read once per feature, before there is a row for each: a quarter of
--- the time that it takes afterwards
-vectors_v{{ version }} as (
+feature_names as (
+    {% for version in versions -%}
+    {% set is_last_version = loop.last -%}
+    {% for feature in features_of(version) -%}
+    select
+        'v{{ version }}' as feature_version,
+        '{{ feature.name }}' as feature_name
+    {{ "union all" if not (loop.last and is_last_version) }}
+    {% endfor -%}
+    {% endfor -%}
+),
+
+-- the names first: a row reads its own feature only
+served as (
+    {% for version in versions -%}
+    select
+        forecasts.prediction_id,
+        forecasts.model_id,
+        forecasts.variant,
+        forecasts.mode,
+        forecasts.game_id,
+        forecasts.player_lookup,
+        forecasts.game_date,
+        feature_names.feature_name,
+        case feature_names.feature_name
+            {% for feature in features_of(version) -%}
+            when '{{ feature.name }}'
+                then {{ json_item('forecasts.features', feature.name) }}
+            {% endfor -%}
+        end as served_text
+    from forecasts
+    inner join feature_names
+        on
+            forecasts.feature_version = feature_names.feature_version
+            and feature_names.feature_version = 'v{{ version }}'
+    {{ "union all" if not loop.last }}
+    {% endfor %}
+),
+
+final as (
     select
         prediction_id,
         model_id,
@@ -20,42 +56,9 @@ vectors_v{{ version }} as (
         game_id,
         player_lookup,
         game_date,
-        {%- for feature in features_of(version) %}
-        {{ dbt.safe_cast(json_item('features', feature.name), float) }}
-            as {{ feature.name }}{{ "," if not loop.last }}
-        {%- endfor %}
-    from forecasts
-    where feature_version = 'v{{ version }}'
-),
-
-names_v{{ version }} as (
-    {% for feature in features_of(version) -%}
-    select '{{ feature.name }}' as feature_name
-    {{ "union all" if not loop.last }}
-    {% endfor -%}
-),
-
-{% endfor -%}
-final as (
-    {% for version in versions -%}
-    select
-        vectors.prediction_id,
-        vectors.model_id,
-        vectors.variant,
-        vectors.mode,
-        vectors.game_id,
-        vectors.player_lookup,
-        vectors.game_date,
-        names.feature_name,
-        case names.feature_name
-            {% for feature in features_of(version) -%}
-            when '{{ feature.name }}' then vectors.{{ feature.name }}
-            {% endfor -%}
-        end as served_value
-    from vectors_v{{ version }} as vectors
-    cross join names_v{{ version }} as names
-    {{ "union all" if not loop.last }}
-    {% endfor %}
+        feature_name,
+        {{ dbt.safe_cast('served_text', float) }} as served_value
+    from served
 )
 
 select * from final
