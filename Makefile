@@ -3,7 +3,7 @@
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help setup bigquery bigquery-cost dev data build docs run check model monitoring test lint
-.PHONY: prove drill bench clean emulator
+.PHONY: prove drill replay bench clean emulator
 
 PYTHON ?= python3
 NBA_ML_HOME ?= data
@@ -152,6 +152,10 @@ prove: dev ## proof of no leakage on your data: make prove DATA=dir
 
 drill: .venv/installed ## the life of a deployment, with a rollback, on a fake clock
 	@$(BIN)/python python/drill.py
+
+replay: .venv/installed ## the alert rules over past seasons, and planted faults: DATA=dir
+	@test -n "$(DATA)" || { echo "Which data? Next: make replay DATA=dir" >&2; exit 1; }
+	@OMP_WAIT_POLICY=PASSIVE $(BIN)/python python/fault_replay.py "$(abspath $(DATA))"
 
 bench: dev ## benchmarks, as ratios. DATA=dir takes your files
 	@NBA_ML_BENCH_DATA="$(if $(DATA),$(abspath $(DATA)))" $(BIN)/python python/benchmarks/run.py

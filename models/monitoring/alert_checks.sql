@@ -34,8 +34,15 @@ operations as (
     where variant = 'production'
 ),
 
+-- of a week in two parts of the season the larger
 feature_drift as (
-    select * from {{ ref('feature_drift_weekly') }}
+    select
+        *,
+        row_number() over (
+            partition by model_id, mode, week_start, feature_name
+            order by n desc, season_phase asc
+        ) as precedence
+    from {{ ref('feature_drift_weekly') }}
     where variant = 'production'
 ),
 
@@ -189,6 +196,7 @@ figures as (
 
     {% for rule, value in [
         ('feature_mean_change', 'mean_change'),
+        ('feature_jump', 'jump'),
         ('feature_spread_change', 'stddev_ratio'),
         ('feature_psi', 'psi'),
         ('feature_coverage', 'coverage_drop'),
@@ -202,6 +210,7 @@ figures as (
         {{ value }} as value,
         n
     from feature_drift
+    where precedence = 1
 
     union all
 

@@ -20,6 +20,7 @@ served as (
         features.mode,
         played.week_start,
         played.season_phase,
+        features.player_lookup,
         features.feature_name,
         features.served_value
     from {{ ref('served_features') }} as features
@@ -128,6 +129,60 @@ divergences as (
         feature_name
 ),
 
+player_weeks as (
+    select
+        model_id,
+        variant,
+        mode,
+        feature_name,
+        player_lookup,
+        week_start,
+        {{ exact_mean('served_value') }} as mean
+    from served
+    where served_value is not null
+    group by
+        model_id,
+        variant,
+        mode,
+        feature_name,
+        player_lookup,
+        week_start
+),
+
+with_week_before as (
+    select
+        *,
+        lag(mean) over (
+            partition by model_id, variant, mode, feature_name, player_lookup
+            order by week_start
+        ) as mean_before,
+        lag(week_start) over (
+            partition by model_id, variant, mode, feature_name, player_lookup
+            order by week_start
+        ) as week_before
+    from player_weeks
+),
+
+-- the same players one or two weeks ago: who plays changes a mean, too
+recent as (
+    select
+        model_id,
+        variant,
+        mode,
+        feature_name,
+        week_start,
+        {{ exact_mean('mean') }} as same_players_mean,
+        {{ exact_mean('mean_before') }} as same_players_mean_before
+    from with_week_before
+    where {{ dbt.datediff('week_before', 'week_start', 'day') }} <= 14
+    group by
+        model_id,
+        variant,
+        mode,
+        feature_name,
+        week_start
+),
+
 compared as (
     select
         measured.*,
@@ -137,7 +192,9 @@ compared as (
         baselines.stddev as baseline_stddev,
         1 - baselines.null_rate as baseline_coverage,
         divergences.psi,
-        divergences.kl_divergence
+        divergences.kl_divergence,
+        recent.same_players_mean,
+        recent.same_players_mean_before
     from measured
     left join {{ ref('feature_baselines') }} as baselines
         on
@@ -152,6 +209,13 @@ compared as (
             and measured.week_start = divergences.week_start
             and measured.season_phase = divergences.season_phase
             and measured.feature_name = divergences.feature_name
+    left join recent
+        on
+            measured.model_id = recent.model_id
+            and measured.variant = recent.variant
+            and measured.mode = recent.mode
+            and measured.week_start = recent.week_start
+            and measured.feature_name = recent.feature_name
 ),
 
 final as (
@@ -182,6 +246,12 @@ final as (
             when abs(baseline_mean) >= 0.1 * baseline_stddev
                 then (mean - baseline_mean) / nullif(abs(baseline_mean), 0)
         end as mean_change,
+        case
+            when abs(same_players_mean_before) >= 0.1 * baseline_stddev
+                then
+                    (same_players_mean - same_players_mean_before)
+                    / nullif(abs(same_players_mean_before), 0)
+        end as jump,
         stddev / nullif(baseline_stddev, 0) - 1 as stddev_ratio,
         100 * (baseline_coverage - coverage) as coverage_drop,
         psi,

@@ -71,8 +71,8 @@ def past_snapshots(
 
 def _known(warehouse: Warehouse, version: str) -> tuple[FeatureSet, dict[str, Any]]:
     catalog = training.read_features(warehouse, version)
-    [build] = warehouse.read("select * from build_info").to_dict("records")
-    return FeatureSet(version, tuple(catalog["feature_name"])), build
+    features = FeatureSet(version, tuple(catalog["feature_name"]))
+    return features, training.read_build(warehouse)
 
 
 def _read(

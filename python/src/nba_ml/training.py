@@ -124,6 +124,14 @@ def read_features(warehouse: Warehouse, version: str) -> pd.DataFrame:
     return catalog
 
 
+def read_build(warehouse: Warehouse) -> dict[str, Any]:
+    """Source: build_info. Its `as_of` is the clock's when that is earlier: a clock in
+    the past hides what the tables have known since.
+    """
+    [build] = warehouse.read("select * from build_info").to_dict("records")
+    return build | {"as_of": min(settings.clock(), build["as_of"])}
+
+
 def read_frame(warehouse: Warehouse, config: Config, as_of: datetime) -> pd.DataFrame:
     """Training rows with target, baselines and season phase, in (date, game, player)
     order: games before the date of `as_of`, naive UTC. Points, minutes and features in
@@ -346,9 +354,8 @@ def train(
     warehouse = connect(home)
     catalog = read_features(warehouse, config.feature_version)
     features = FeatureSet(config.feature_version, tuple(catalog["feature_name"]))
-    [build] = warehouse.read("select * from build_info").to_dict("records")
-    # a clock in the past hides what the tables have known since
-    as_of = min(settings.clock(), build["as_of"])
+    build = read_build(warehouse)
+    as_of = build["as_of"]
     frame = read_frame(warehouse, config, as_of)
     content = frame.to_parquet(index=False)
     candidate = registry.Candidate(
