@@ -38,6 +38,7 @@ populations as (
         *,
         concat('tier_', tier) as population
     from graded
+    where tier is not null
 ),
 
 measured as (
