@@ -39,6 +39,8 @@ BUILT_BY_DBT = [
     *("model_registry", "model_lineage", "model_comparison", "prediction_log"),
     "request_log",
     *("deployment_gates", "model_gates", "model_calibration", "importance_comparison"),
+    *("backtest_results", "backtest_outcomes", "backtest_performance"),
+    "backtest_comparison",
 ]
 
 

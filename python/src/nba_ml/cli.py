@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from nba_ml import settings
+from nba_ml.cli_monitoring import backtest, tuned
 from nba_ml.cli_serving import deploy, rollback, serve
 from nba_ml.console import as_json, in_home, print_json, print_table, text
 from nba_simulator import simulate
@@ -42,7 +43,7 @@ def cli() -> None:
     """
 
 
-for command in (simulate, deploy, rollback, serve):
+for command in (simulate, deploy, rollback, serve, backtest):
     cli.add_command(command)
 
 
@@ -62,6 +63,12 @@ for command in (simulate, deploy, rollback, serve):
 )
 @click.option("--if-changed", is_flag=True, help="Do nothing when nothing changed.")
 @click.option("--force", is_flag=True, help="Train although nothing changed.")
+@click.option(
+    "--tune",
+    type=click.IntRange(1),
+    metavar="N",
+    help="First try N other sets of parameters, without the test rows.",
+)
 @in_home
 @as_json
 def train(
@@ -70,6 +77,7 @@ def train(
     bump: str | None,
     if_changed: bool,
     force: bool,
+    tune: int | None,
     json_: bool,
 ) -> None:
     """Train one model, judge it beside the baselines, and register it.
@@ -82,6 +90,8 @@ def train(
     from nba_ml import registry, training
 
     config = training.read_config(config_path)
+    if tune:
+        config = tuned(home, config, tune, json_)
     done = training.train(home, config, bump, if_changed, force)
     if json_:
         print_json(asdict(done))

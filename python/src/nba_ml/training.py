@@ -232,31 +232,40 @@ class Split:
         } | {"extra_training_rows": self.extra}
 
 
-def split(frame: pd.DataFrame, config: Config) -> Split:
+def split(
+    frame: pd.DataFrame, config: Config, test: pd.DataFrame | None = None
+) -> Split:
     """Cut at the date boundaries where the cumulative share of rows is reached.
 
     Rows before the window, if any, are extra training rows and count for no share.
+    With a `test` of its own, `frame` is shared by training and validation alone.
     """
     day = frame["game_date"]
     inside = day >= pd.Timestamp(config.window.start)
     share = day[inside].value_counts().sort_index().cumsum() / inside.sum()
     edge = config.split.train, config.split.train + config.split.validation
+    if test is not None:
+        edge = edge[0] / edge[1], 1.0
     part = day.map(pd.Series(np.searchsorted(edge, share - 1e-9), index=share.index))
     return Split(
         train=frame[~inside | (part == 0)],
         validation=frame[part == 1],
-        test=frame[part == 2],
+        test=frame[part == 2] if test is None else test,
         extra=int((~inside).sum()),
     )
 
 
 def fit(
-    config: Config, features: FeatureSet, train: pd.DataFrame, validation: pd.DataFrame
+    config: Config,
+    features: FeatureSet,
+    train: pd.DataFrame,
+    validation: pd.DataFrame,
+    label: str = "training",
 ) -> xgb.Booster:
     """Fit with early stopping on `validation`; only trees up to the best are kept."""
     known = _matrix(train, features, config)
     held_out = _matrix(validation, features, config, reference=known)
-    with _bar("training", config.num_boost_round) as bar:
+    with _bar(label, config.num_boost_round) as bar:
         booster = xgb.train(
             _parameters(config),
             known,

@@ -1,0 +1,108 @@
+"""The commands that look back: backtest."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from nba_ml import settings
+from nba_ml.console import as_json, in_home, print_json, print_table, text
+
+if TYPE_CHECKING:
+    from nba_ml.settings import Home
+    from nba_ml.training import Config
+
+DAY = click.DateTime(["%Y-%m-%d"])
+
+
+@click.command()
+@click.option(
+    "--config",
+    "paths",
+    multiple=True,
+    type=click.Path(path_type=Path, dir_okay=False),
+    default=[settings.PROJECT / "python/config/training.yml"],
+    show_default="python/config/training.yml",
+    help="The champion; given again, challengers on identical rows.",
+)
+@click.option("--by", type=click.Choice(["season", "month"]), default="season")
+@click.option("--since", type=DAY, help="Only folds that begin then or later.")
+@click.option("--until", type=DAY, help="Only folds that end then or earlier.")
+@click.option(
+    "--folds", type=click.IntRange(1), help="The last N.  [with --since all, else 3]"
+)
+@in_home
+@as_json
+def backtest(
+    home: Home,
+    paths: tuple[Path, ...],
+    by: str,
+    since: datetime | None,
+    until: datetime | None,
+    folds: int | None,
+    json_: bool,
+) -> None:
+    """Train anew before each past season or month, predict it, and say how it went.
+
+    Example:
+
+    \b
+        nba-ml backtest --by month --folds 6
+    """
+    from nba_ml import backtest
+    from nba_ml.evaluation import BASELINES
+
+    configs = dict(backtest.configuration(path) for path in paths)
+    if len(configs) < len(paths):
+        raise settings.UserError("A configuration is given twice: see --config.")
+    first, last = (day.date() if day else None for day in (since, until))
+    plan = backtest.Plan(by, first, last, folds)
+    done = backtest.run(home, configs, plan, lambda line: click.echo(line, err=True))
+    for note in done.notes:
+        click.secho(note, fg="yellow", err=True)
+    performance = _rows(home, done.backtest_id, "performance", "population")
+    comparison = _rows(home, done.backtest_id, "comparison", "other_configuration")
+    if json_:
+        facts = {"performance": performance, "comparison": comparison}
+        return print_json(asdict(done) | facts)
+    measured = ["configuration", "fold", "population", "n", "first_date", "last_date"]
+    baselines = [f"{name}_mae" for name in BASELINES]
+    click.echo(f"Backtest {done.backtest_id}: mean absolute error in points.")
+    _print(performance, [*measured, "mae", *baselines, "bias", "interval_coverage"])
+    champion = done.configurations[0]
+    if pairs := [one for one in comparison if one["other_configuration"] == champion]:
+        click.echo(f"Challengers beside {champion}: below 0 they are better.")
+        _print(pairs, ["configuration", "fold", "n", "mae_difference", "low", "high"])
+
+
+def tuned(home: Home, config: Config, trials: int, is_quiet: bool) -> Config:
+    """The configuration with better parameters, if a study finds any; prints it."""
+    from nba_ml import tuning
+
+    study = tuning.tune(home, config, trials)
+    click.echo(str(study), err=is_quiet)
+    return study.config
+
+
+def _print(records: list[dict[str, Any]], columns: list[str]) -> None:
+    header = [name.removesuffix("_mae").replace("_", " ") for name in columns]
+    print_table(header, [[text(row[name]) for name in columns] for row in records])
+
+
+def _rows(home: Home, backtest_id: str, view: str, key: str) -> list[dict[str, Any]]:
+    from nba_ml.warehouse import connect
+
+    frame = connect(home).read(
+        f"select * from backtest_{view} where backtest_id = ?"
+        f" order by configuration, fold = 'all', fold, {key}",
+        [backtest_id],
+    )
+    found: list[dict[str, Any]] = json.loads(
+        frame.to_json(orient="records", date_format="iso", double_precision=10)
+    )
+    return found
