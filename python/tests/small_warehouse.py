@@ -37,7 +37,7 @@ BUILT_BY_DBT = [
     *("model_events", "model_metrics", "feature_baselines", "feature_importance"),
     *("test_predictions", "season_phases", "model_transitions", "model_live_periods"),
     *("model_registry", "model_lineage", "model_comparison", "prediction_log"),
-    "request_log",
+    *("request_log", "pregame_predictions", "prediction_accuracy"),
     *("deployment_gates", "model_gates", "model_calibration", "importance_comparison"),
     *("backtest_results", "backtest_outcomes", "backtest_performance"),
     "backtest_comparison",
@@ -96,6 +96,7 @@ def games(seed: int = 7) -> pd.DataFrame:
     expected = ability + 2 * home + 0.3 * (frame["opponent_def_rating"] - 112)
     frame["target_points"] = np.clip(expected + noisy(5), 0, 70).round().astype("int64")
     frame["season_average"] = frame["points_avg_last_10"]
+    frame["points_avg_season"] = frame["season_average"]
     return frame
 
 
@@ -114,7 +115,7 @@ def load(path: Path, frame: pd.DataFrame, as_of: str = "2024-03-30 12:00:00") ->
             last_10=frame["points_avg_last_10"],
         ),
         "stg_game_schedule": frame[
-            ["game_id", "game_date", "season_year", "season_type"]
+            ["game_id", "game_date", "season_year", "season_type", "is_scheduled"]
         ]
         .drop_duplicates()
         .assign(tip_off_at=pd.Timestamp("NaT")),

@@ -97,9 +97,7 @@ def test_config_needs_every_key(tmp_path: Path) -> None:
 
 
 def test_split_is_by_date_and_ordered(built: Home) -> None:
-    parts = training.split(
-        frame_of(built), small_warehouse.config(), small_warehouse.LATER
-    )
+    parts = training.split(frame_of(built), small_warehouse.config())
     days = [set(p["game_date"]) for p in (parts.train, parts.validation, parts.test)]
     assert not days[0] & days[1] and not days[1] & days[2]
     assert max(days[0]) < min(days[1]) and max(days[1]) < min(days[2])
@@ -131,9 +129,7 @@ def test_earlier_seasons_are_training_rows_only(built: Home) -> None:
 
 
 def test_planted_overlap_is_caught(built: Home) -> None:
-    parts = training.split(
-        frame_of(built), small_warehouse.config(), small_warehouse.LATER
-    )
+    parts = training.split(frame_of(built), small_warehouse.config())
     shared = parts.validation.head(1)
     with pytest.raises(UserError, match="overlaps"):
         Split(pd.concat([parts.train, shared]), parts.validation, parts.test)
