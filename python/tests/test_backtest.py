@@ -25,7 +25,9 @@ FEATURES = artefact.FeatureSet("v1", tuple(small_warehouse.FEATURES))
 
 
 def frame_of(home: Home) -> pd.DataFrame:
-    return training.read_frame(DuckDB(home.warehouse), small_warehouse.config())
+    return training.read_frame(
+        DuckDB(home.warehouse), small_warehouse.config(), small_warehouse.LATER
+    )
 
 
 def run(home: Home, plan: Plan | None = None, **configs: Config) -> backtest.Backtest:

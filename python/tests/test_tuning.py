@@ -61,7 +61,9 @@ def test_a_planted_leak_changes_the_study(
 
 
 def test_only_rows_before_the_test_are_known(built: Home) -> None:
-    frame = training.read_frame(DuckDB(built.warehouse), config_of())
+    frame = training.read_frame(
+        DuckDB(built.warehouse), config_of(), small_warehouse.LATER
+    )
     parts = training.split(frame, config_of())
     known = tuning.known(frame, config_of())
     expected = pd.concat([parts.train, parts.validation])
@@ -78,7 +80,9 @@ def test_a_study_is_repeatable_and_honest(built: Home) -> None:
     assert mae < study.configured_mae
     assert study.config == tuning.changed(config_of(), parameters)
     # measured as promised: on the fold, by the model with these parameters
-    frame = training.read_frame(DuckDB(built.warehouse), config_of())
+    frame = training.read_frame(
+        DuckDB(built.warehouse), config_of(), small_warehouse.LATER
+    )
     known = tuning.known(frame, config_of())
     [fold] = backtest.folds(known, backtest.Plan())
     parts = backtest.parts(known, fold, config_of())

@@ -59,9 +59,9 @@ def tune(home: Home, config: Config, trials: int) -> Study:
     warehouse = connect(home)
     catalog = training.read_features(warehouse, config.feature_version)
     features = FeatureSet(config.feature_version, tuple(catalog["feature_name"]))
-    # cut before anything else: what follows cannot see the test rows
-    frame = known(training.read_frame(warehouse, config), config)
-    return study(frame, config, features, trials)
+    frame = training.read_frame(warehouse, config, backtest.as_of(warehouse))
+    # the test rows are cut away before anything else can see them
+    return study(known(frame, config), config, features, trials)
 
 
 def study(
