@@ -70,10 +70,11 @@ def backtest(
     if json_:
         facts = {"performance": performance, "comparison": comparison}
         return print_json(asdict(done) | facts)
-    measured = ["configuration", "fold", "population", "n", "first_date", "last_date"]
-    baselines = [f"{name}_mae" for name in BASELINES]
-    click.echo(f"Backtest {done.backtest_id}: mean absolute error in points.")
-    _print(performance, [*measured, "mae", *baselines, "bias", "interval_coverage"])
+    columns = ["fold", "population", "n", "first_date", "last_date", "mae"]
+    columns += [*(f"{name}_mae" for name in BASELINES), "bias", "interval_coverage"]
+    for name in done.configurations:
+        click.echo(f"{name}, mean absolute error in points ({done.backtest_id}):")
+        _print([row for row in performance if row["configuration"] == name], columns)
     champion = done.configurations[0]
     if pairs := [one for one in comparison if one["other_configuration"] == champion]:
         click.echo(f"Challengers beside {champion}: below 0 they are better.")
