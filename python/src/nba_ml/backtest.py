@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from datetime import date, datetime
+from datetime import date
 from functools import reduce
 from pathlib import Path
 from uuid import uuid4
@@ -20,7 +20,7 @@ from nba_ml.artefact import FeatureSet, predict
 from nba_ml.evaluation import Levels
 from nba_ml.settings import Home, UserError
 from nba_ml.training import Config, Split
-from nba_ml.warehouse import Warehouse, connect
+from nba_ml.warehouse import connect
 
 ENOUGH = 3_000  # rows before a fold; their validation part has 50 for each level
 FOLDS = 3  # unless others are asked for
@@ -64,12 +64,6 @@ def configuration(path: Path) -> tuple[str, Config]:
     config = training.read_config(path)
     content = registry.canonical(config.as_json()).encode()
     return f"{path.stem}@{hashlib.sha256(content).hexdigest()[:8]}", config
-
-
-def as_of(warehouse: Warehouse) -> datetime:
-    """The clock, but no later than that of the tables: until when training looks."""
-    built: datetime = warehouse.read("select as_of from build_info")["as_of"].iloc[0]
-    return min(settings.clock(), built)
 
 
 def folds(frame: pd.DataFrame, plan: Plan) -> list[Fold]:
@@ -165,12 +159,13 @@ def run(
     UserError.
     """
     warehouse, frames, features = connect(home), {}, {}
+    build = training.read_build(warehouse)
     for name, config in configs.items():
         catalog = training.read_features(warehouse, config.feature_version)
         features[name] = FeatureSet(config.feature_version, tuple(catalog.iloc[:, 0]))
         # what came before the window may be needed by the folds
         whole = replace(config, earlier_seasons=True)
-        frames[name] = training.read_frame(warehouse, whole, as_of(warehouse))
+        frames[name] = training.read_frame(warehouse, whole, build["as_of"])
         training.check_frame(frames[name], catalog)
     rows = {name: pd.MultiIndex.from_frame(f[KEYS]) for name, f in frames.items()}
     shared = reduce(pd.MultiIndex.intersection, rows.values())

@@ -59,7 +59,8 @@ def tune(home: Home, config: Config, trials: int) -> Study:
     warehouse = connect(home)
     catalog = training.read_features(warehouse, config.feature_version)
     features = FeatureSet(config.feature_version, tuple(catalog["feature_name"]))
-    frame = training.read_frame(warehouse, config, backtest.as_of(warehouse))
+    as_of = training.read_build(warehouse)["as_of"]
+    frame = training.read_frame(warehouse, config, as_of)
     # the test rows are cut away before anything else can see them
     return study(known(frame, config), config, features, trials)
 
