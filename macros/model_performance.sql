@@ -7,8 +7,10 @@ with
 
 graded as (
     select
-        *,
+        *
+        {%- if first_day != period %},
         {{ first_day }} as {{ period }}
+        {%- endif %}
     from {{ ref('prediction_accuracy') }}
     where
         not is_voided
