@@ -1,0 +1,84 @@
+"""The report: one page of what the tables say, which fetches nothing."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import vl_convert
+import yaml
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup, escape
+
+from nba_ml.evaluation import INTERVAL
+from nba_ml.files import write_atomically
+from nba_ml.settings import Home
+from nba_ml.warehouse import connect
+
+FOLDER = Path(__file__).parent
+TABLES = {
+    "builds": "build_info",
+    "models": "model_registry order by trained_at desc, model_id desc",
+    "overall": "model_performance_overall where precedence = 1",
+    "weekly": "model_performance_weekly order by week_start",
+    "calibration": "model_calibration order by confidence",
+    "drift": "feature_drift_weekly as drift inner join feature_importance as importance"
+    " using (model_id, feature_name) order by importance_rank, week_start",
+    "rules": "alert_rules",
+    "alerts": "alerts order by is_open desc, severity, last_seen_on desc limit 20",
+    "triggers": "retraining_triggers order by is_due desc, trigger",
+    "experiments": "experiment_results order by last_date desc limit 4",
+    "slate": "next_slate order by predicted_points desc, player_lookup",
+    "quality": "data_quality_daily order by game_date desc limit 14",
+    "operations": "prediction_operations_daily order by game_date desc limit 14",
+    "backtests": "backtest_performance where population = 'all'"
+    " order by backtest_id desc, configuration, first_date, fold",
+    "comparisons": "backtest_comparison where fold = 'all' order by backtest_id desc",
+    "requests": "request_performance_daily order by day desc limit 60",
+}
+
+
+def write(home: Home) -> Path:
+    """Write the page into `home`. Raises UserError, which names what is not built."""
+    page = render(read(home))
+    return write_atomically(home.root / "report/index.html", page.encode())
+
+
+def read(home: Home) -> dict[str, list[dict[str, Any]]]:
+    """What the page shows, by the names of TABLES."""
+    warehouse, found = connect(home), {}
+    for name, table in TABLES.items():
+        rows = warehouse.read(f"select * from {table}").astype(object)
+        found[name] = rows.where(rows.notna(), None).to_dict("records")
+    return found
+
+
+def render(facts: dict[str, list[dict[str, Any]]]) -> str:
+    """The page; all that comes from the tables is text."""
+    templates = Environment(
+        loader=FileSystemLoader(FOLDER),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=StrictUndefined,
+    )
+    return templates.get_template("report.html.j2").render(
+        facts, chart=_chart(), interval=INTERVAL
+    )
+
+
+def _chart() -> Any:
+    """A function for the template: a chart of report_charts.yml as inline SVG."""
+    specs = yaml.safe_load((FOLDER / "report_charts.yml").read_text())
+
+    def chart(name: str, label: str, rows: list[dict[str, Any]], **values: Any) -> Markup:
+        spec = specs["every_chart"] | specs[name]
+        spec["data"] = {"values": rows}
+        spec["params"] = [{"name": key, "value": value} for key, value in values.items()]
+        # a timestamp is a day here, which Vega takes for one of UTC
+        text = json.dumps(spec, default=lambda moment: str(moment)[:10])
+        svg = vl_convert.vegalite_to_svg(text, allowed_base_urls=[])
+        return Markup(svg.replace("<svg ", f'<svg role="img" aria-label="{escape(label)}" ', 1))
+
+    return chart
