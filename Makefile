@@ -122,6 +122,7 @@ endif
 	@$(BIN)/python python/ask_worker.py
 	@$(BIN)/nba-ml sync
 	@$(MAKE) --no-print-directory monitoring
+	@$(BIN)/nba-ml report
 
 monitoring: ## accuracy, drift and alerts over what was logged
 	@$(BIN)/dbt --quiet build -s config.materialized:table,path:models/monitoring --exclude resource_type:unit_test

@@ -20,7 +20,7 @@ LIMIT = 3000
 # modules that serve models; all others make them: docs/decisions/0013
 SERVING = ("serving", "scoring", "lineup", "journal", "worker", "probe", "deployment")
 SERVING += ("model_card", "cli_serving", "publishing")
-SERVING += ("backtest", "tuning", "cli_monitoring")
+SERVING += ("backtest", "tuning", "report", "cli_monitoring")
 
 
 @pytest.mark.parametrize("name", sorted(cli.commands))

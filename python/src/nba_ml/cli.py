@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from nba_ml import settings
-from nba_ml.cli_monitoring import backtest, tuned
+from nba_ml.cli_monitoring import backtest, report, tuned
 from nba_ml.cli_serving import deploy, rollback, serve
 from nba_ml.console import as_json, in_home, print_json, print_table, text
 from nba_simulator import simulate
@@ -43,7 +43,7 @@ def cli() -> None:
     """
 
 
-for command in (simulate, deploy, rollback, serve, backtest):
+for command in (simulate, deploy, rollback, serve, backtest, report):
     cli.add_command(command)
 
 
@@ -302,6 +302,9 @@ def status(home: Home, compare: tuple[str, str] | None, json_: bool) -> None:
             "Docs": docs / "index.html",
             "Catalogue": docs / "features/index.html",
         }
+    page = home.root / "report/index.html"
+    if page.exists():
+        lines["Report"] = page
     for name, value in lines.items():
         click.echo(f"{name + ':':<11}{value}")
     for title, found in (("Orphan", "orphans"), ("Out of step", "out_of_step")):

@@ -1,4 +1,4 @@
-"""The commands that look back: backtest."""
+"""The commands that look back and watch: backtest, report."""
 
 from __future__ import annotations
 
@@ -88,6 +88,30 @@ def tuned(home: Home, config: Config, trials: int, is_quiet: bool) -> Config:
     study = tuning.tune(home, config, trials)
     click.echo(str(study), err=is_quiet)
     return study.config
+
+
+@click.command()
+@in_home
+@as_json
+def report(home: Home, json_: bool) -> None:
+    """Write one page with what the tables say: accuracy, drift, alerts, next slate.
+
+    It is NBA_ML_HOME/report/index.html, which opens without a server or a network.
+
+    Example:
+
+    \b
+        nba-ml report
+    """
+    from nba_ml import report
+
+    facts = report.read(home)
+    path = report.write(home, facts)
+    if json_:
+        rows = {name: len(found) for name, found in facts.items()}
+        print_json({"path": path, "rows": rows})
+    else:
+        click.echo(f"Report: {path}")
 
 
 def _print(records: list[dict[str, Any]], columns: list[str]) -> None:

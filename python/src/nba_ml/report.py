@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import vl_convert
 import yaml
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup, escape
+from markupsafe import Markup
 
 from nba_ml.evaluation import INTERVAL
 from nba_ml.files import write_atomically
@@ -17,16 +18,15 @@ from nba_ml.settings import Home
 from nba_ml.warehouse import connect
 
 FOLDER = Path(__file__).parent
+Rows = list[dict[str, Any]]
 TABLES = {
     "builds": "build_info",
     "models": "model_registry order by trained_at desc, model_id desc",
     "overall": "model_performance_overall where precedence = 1",
     "weekly": "model_performance_weekly order by week_start",
     "calibration": "model_calibration order by confidence",
-    "drift": "feature_drift_weekly as drift inner join feature_importance as importance"
-    " using (model_id, feature_name) order by importance_rank, week_start",
-    "rules": "alert_rules",
-    "alerts": "alerts order by is_open desc, severity, last_seen_on desc limit 20",
+    "drift": "feature_psi_weekly order by importance_rank, feature_name, week_start",
+    "alerts": "alerts order by is_open desc, severity, opened_on desc limit 20",
     "triggers": "retraining_triggers order by is_due desc, trigger",
     "experiments": "experiment_results order by last_date desc limit 4",
     "slate": "next_slate order by predicted_points desc, player_lookup",
@@ -39,14 +39,16 @@ TABLES = {
 }
 
 
-def write(home: Home) -> Path:
-    """Write the page into `home`. Raises UserError, which names what is not built."""
-    page = render(read(home))
-    return write_atomically(home.root / "report/index.html", page.encode())
+def write(home: Home, facts: dict[str, Rows]) -> Path:
+    """Write the page of what `read` found; readers see the old one or the new one."""
+    return write_atomically(home.root / "report/index.html", render(facts).encode())
 
 
-def read(home: Home) -> dict[str, list[dict[str, Any]]]:
-    """What the page shows, by the names of TABLES."""
+def read(home: Home) -> dict[str, Rows]:
+    """What the page shows, by the names of TABLES.
+
+    Raises UserError, which names what is not built.
+    """
     warehouse, found = connect(home), {}
     for name, table in TABLES.items():
         rows = warehouse.read(f"select * from {table}").astype(object)
@@ -54,7 +56,7 @@ def read(home: Home) -> dict[str, list[dict[str, Any]]]:
     return found
 
 
-def render(facts: dict[str, list[dict[str, Any]]]) -> str:
+def render(facts: dict[str, Rows]) -> str:
     """The page; all that comes from the tables is text."""
     templates = Environment(
         loader=FileSystemLoader(FOLDER),
@@ -64,21 +66,23 @@ def render(facts: dict[str, list[dict[str, Any]]]) -> str:
         undefined=StrictUndefined,
     )
     return templates.get_template("report.html.j2").render(
-        facts, chart=_chart(), interval=INTERVAL
+        facts, chart=_charts(), interval=INTERVAL
     )
 
 
-def _chart() -> Any:
-    """A function for the template: a chart of report_charts.yml as inline SVG."""
+def _charts() -> Callable[..., Markup]:
+    """A function for the template: one of report_charts.yml, drawn as inline SVG."""
     specs = yaml.safe_load((FOLDER / "report_charts.yml").read_text())
 
-    def chart(name: str, label: str, rows: list[dict[str, Any]], **values: Any) -> Markup:
+    def chart(name: str, label: str, rows: Rows, **values: Any) -> Markup:
         spec = specs["every_chart"] | specs[name]
         spec["data"] = {"values": rows}
-        spec["params"] = [{"name": key, "value": value} for key, value in values.items()]
-        # a timestamp is a day here, which Vega takes for one of UTC
+        spec["params"] = [{"name": key, "value": values[key]} for key in values]
+        # a moment is a day here, which Vega takes for one of UTC
         text = json.dumps(spec, default=lambda moment: str(moment)[:10])
         svg = vl_convert.vegalite_to_svg(text, allowed_base_urls=[])
-        return Markup(svg.replace("<svg ", f'<svg role="img" aria-label="{escape(label)}" ', 1))
+        # a reader of the page aloud hears the label, not each mark
+        named = Markup('<svg role="img" aria-label="{}"').format(label)
+        return Markup(svg.replace("<svg", named, 1))
 
     return chart
