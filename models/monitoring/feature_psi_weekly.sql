@@ -45,7 +45,9 @@ final as (
         limited.n,
         limited.psi,
         limited.psi_limit,
-        limited.psi / limited.psi_limit as share_of_limit,
+        case
+            when limited.n >= rules.min_rows then limited.psi / limited.psi_limit
+        end as share_of_limit,
         coalesce(
             limited.psi > limited.psi_limit and limited.n >= rules.min_rows, false
         ) as is_beyond,

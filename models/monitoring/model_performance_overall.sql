@@ -1,8 +1,10 @@
--- How good each model was over all of its rows of one kind of evidence.
 {{ config(materialized='view') }}
+-- How good each model was over all of its rows of one kind of evidence.
 {%- set float = dbt.type_float() %}
-{%- set measures = ["mae", "bias", "share_within_5", "interval_coverage"] %}
-{%- set baselines = ["rule", "last_5", "last_10", "season_average"] %}
+{%- set measures = [
+    "mae", "bias", "share_within_5", "interval_coverage",
+    "rule_mae", "last_5_mae", "last_10_mae", "season_average_mae"
+] %}
 with
 
 -- each game day counts with its number of predictions
@@ -15,56 +17,58 @@ graded as (
         cast(sum(n) as int64) as n,
         min(game_date) as first_date,
         max(game_date) as last_date,
-        cast(null as {{ float }}) as mae_low,
-        cast(null as {{ float }}) as mae_high,
         {%- for measure in measures %}
-        cast(sum({{ exact(measure ~ ' * n') }}) as {{ float }}) / sum(n) as {{ measure }},
+        cast(sum({{ exact(measure ~ ' * n') }}) as {{ float }})
+        / sum(n) as {{ measure }},
         {%- endfor %}
-        {%- for baseline in baselines %}
-        cast(sum({{ exact(baseline ~ '_mae * n') }}) as {{ float }}) / sum(n)
-            as {{ baseline }}_mae{{ "," if not loop.last }}
-        {%- endfor %}
+        cast(null as {{ float }}) as mae_low,
+        cast(null as {{ float }}) as mae_high
     from {{ ref('model_performance_daily') }}
     group by
         model_id,
         variant,
-        evidence,
+        mode,
         population
 ),
 
--- the rows that the model was judged on before it served
-tested as (
+-- the rows that a model was judged on before it served, and what it is now
+test_metrics as (
     select
-        metrics.model_id,
-        case models.status
-            when 'production' then 'production'
-            when 'staging' then 'staging'
+        metrics.*,
+        case
+            when models.status in ('production', 'staging') then models.status
             else 'candidate'
         end as variant,
-        'test' as evidence,
-        metrics.population,
-        max(metrics.n) as n,
-        max(metrics.first_date) as first_date,
-        max(metrics.last_date) as last_date,
-        {%- set own = "case when predictor = 'model' and metric = " %}
-        max({{ own }}'mae' then low end) as mae_low,
-        max({{ own }}'mae' then high end) as mae_high,
-        {%- for measure in measures %}
-        max({{ own }}'{{ measure }}' then value end) as {{ measure }},
-        {%- endfor %}
-        {%- for baseline in baselines %}
-        max(
-            case when predictor = '{{ baseline }}' and metric = 'mae' then value end
-        ) as {{ baseline }}_mae{{ "," if not loop.last }}
-        {%- endfor %}
+        case metrics.predictor
+            when 'model' then metrics.metric
+            else concat(metrics.predictor, '_', metrics.metric)
+        end as measure
     from {{ ref('model_metrics') }} as metrics
     inner join {{ ref('model_registry') }} as models
         on metrics.model_id = models.model_id
     where metrics.split = 'test'
+),
+
+tested as (
+    select
+        model_id,
+        variant,
+        'test' as evidence,
+        population,
+        max(n) as n,
+        max(first_date) as first_date,
+        max(last_date) as last_date,
+        {%- for measure in measures %}
+        max(case when measure = '{{ measure }}' then value end)
+            as {{ measure }},
+        {%- endfor %}
+        max(case when measure = 'mae' then low end) as mae_low,
+        max(case when measure = 'mae' then high end) as mae_high
+    from test_metrics
     group by
-        metrics.model_id,
-        models.status,
-        metrics.population
+        model_id,
+        variant,
+        population
 ),
 
 measured as (
@@ -80,7 +84,7 @@ final as (
         *,
         least(rule_mae, last_5_mae, last_10_mae, season_average_mae)
             as best_baseline_mae,
-        -- 1 is the one to show: in production, then what is judged on the latest games
+        -- 1 is the one to show: in production, then judged on the latest games
         row_number() over (
             partition by
                 evidence,

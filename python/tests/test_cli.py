@@ -19,7 +19,7 @@ from nba_ml.settings import PROJECT, UserError, clock
 LIMIT = 3000
 # modules that serve models; all others make them: docs/decisions/0013
 SERVING = ("serving", "scoring", "lineup", "journal", "worker", "probe", "deployment")
-SERVING += ("model_card", "cli_serving", "publishing")
+SERVING += ("model_card", "cli_serving", "publishing", "prediction")
 SERVING += ("backtest", "tuning", "report", "cli_monitoring")
 
 
