@@ -33,6 +33,10 @@ def dateadd(part: str, interval: int, date: str) -> str:
     return f"date_add({date}, {interval})"
 
 
+def date_trunc(part: str, date: str) -> str:
+    return f"date_trunc({date}, {part})"
+
+
 def array_construct(inputs: list, type: str) -> str:
     return f"cast(null as {type})"
 
