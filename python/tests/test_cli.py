@@ -21,6 +21,7 @@ LIMIT = 3000
 SERVING = ("serving", "scoring", "lineup", "journal", "worker", "probe", "deployment")
 SERVING += ("model_card", "cli_serving", "publishing", "prediction")
 SERVING += ("backtest", "tuning", "report", "cli_monitoring")
+SERVING += ("alerting", "retraining")
 
 
 @pytest.mark.parametrize("name", sorted(cli.commands))

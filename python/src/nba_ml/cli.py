@@ -13,9 +13,16 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from nba_ml import settings
-from nba_ml.cli_monitoring import backtest, report, tuned
+from nba_ml.cli_monitoring import alerts, backtest, report, retrain, tuned
 from nba_ml.cli_serving import deploy, rollback, serve
-from nba_ml.console import as_json, in_home, print_json, print_table, text
+from nba_ml.console import (
+    as_json,
+    in_home,
+    print_json,
+    print_table,
+    text,
+    training_config,
+)
 from nba_simulator import simulate
 
 if TYPE_CHECKING:
@@ -43,19 +50,12 @@ def cli() -> None:
     """
 
 
-for command in (simulate, deploy, rollback, serve, backtest, report):
+for command in (simulate, deploy, rollback, serve, backtest, report, alerts, retrain):
     cli.add_command(command)
 
 
 @cli.command()
-@click.option(
-    "--config",
-    "config_path",
-    type=click.Path(path_type=Path, dir_okay=False),
-    default=settings.PROJECT / "python/config/training.yml",
-    show_default="python/config/training.yml",
-    help="What to train.",
-)
+@training_config
 @click.option(
     "--bump",
     type=click.Choice(["patch", "minor", "major"]),

@@ -1,23 +1,38 @@
-"""The commands that look back and watch: backtest, report."""
+"""The commands that look back and watch: backtest, report, alerts, retrain."""
 
 from __future__ import annotations
 
 import json
 from dataclasses import asdict
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from nba_ml import settings
-from nba_ml.console import as_json, in_home, print_json, print_table, text
+from nba_ml.cli_serving import worker
+from nba_ml.console import (
+    as_json,
+    in_home,
+    print_json,
+    print_table,
+    text,
+    training_config,
+)
 
 if TYPE_CHECKING:
     from nba_ml.settings import Home
     from nba_ml.training import Config
 
 DAY = click.DateTime(["%Y-%m-%d"])
+webhook = click.option(
+    "--webhook",
+    metavar="URL",
+    default=settings.webhook,
+    help="Where messages are posted, as Slack reads them.  [NBA_ML_WEBHOOK]",
+)
 
 
 @click.command()
@@ -112,6 +127,98 @@ def report(home: Home, json_: bool) -> None:
         print_json({"path": path, "rows": rows})
     else:
         click.echo(f"Report: {path}")
+
+
+@click.command()
+@click.option("--all", "closed", is_flag=True, help="Closed ones, too.")
+@webhook
+@in_home
+@as_json
+def alerts(home: Home, closed: bool, webhook: str | None, json_: bool) -> None:
+    """Show open alerts, and post each that opened or closed, once.
+
+    It ends with 1 when a critical one is open, and with 3 when the webhook did not take
+    a message, which is then posted the next time.
+
+    Example:
+
+    \b
+        nba-ml alerts --all
+    """
+    from nba_ml import alerting
+
+    for note in alerting.look(home):
+        click.secho(note, fg="yellow", err=True)
+    found = alerting.read(home, closed)
+    if json_:
+        print_json(found)
+    else:
+        rows = [
+            [
+                alert["severity"],
+                (alert["opened_on"] or "")[:10],
+                (alert["closed_on"] or "open")[:10],
+                alert["explanation"],
+                alert["remedy"],
+            ]
+            for alert in found
+        ]
+        if rows:
+            print_table(["severity", "opened", "closed", "alert", "what to do"], rows)
+        is_open = [alert["severity"] for alert in found if alert["is_open"]]
+        critical = is_open.count("critical")
+        click.echo(f"{len(is_open)} alerts are open, {critical} of them critical.")
+    if webhook:
+        click.echo(f"{alerting.tell(home, webhook)} messages posted.", err=True)
+    if any(one["is_open"] and one["severity"] == "critical" for one in found):
+        raise SystemExit(1)
+
+
+@click.command()
+@click.option(
+    "--if-due", is_flag=True, help="Only when retraining_triggers asks for it."
+)
+@training_config
+@webhook
+@worker
+@in_home
+@as_json
+def retrain(
+    home: Home,
+    if_due: bool,
+    config_path: Path,
+    webhook: str | None,
+    worker: str | None,
+    json_: bool,
+) -> None:
+    """Train a model on fresh data and put it into the shadow; it is never promoted.
+
+    It ends with 1 unless a model was registered or nothing was to be done. Repeat it
+    after a kill.
+
+    Example:
+
+    \b
+        nba-ml retrain --if-due
+    """
+    from nba_ml import alerting, probe, retraining, training
+
+    run = retraining.retrain(
+        home,
+        training.read_config(config_path),
+        if_due,
+        partial(alerting.post, webhook) if webhook else None,
+        probe.Worker(worker) if worker else None,
+        partial(click.echo, err=True),
+    )
+    if json_:
+        print_json(asdict(run))
+    else:
+        click.echo(f"{run.outcome} ({run.trigger}): {run.explanation}")
+    if run.untold:
+        click.secho(run.untold, fg="yellow", err=True)
+    if not run.is_good:
+        raise SystemExit(1)
 
 
 def _print(records: list[dict[str, Any]], columns: list[str]) -> None:

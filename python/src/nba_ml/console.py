@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import click
@@ -18,6 +19,15 @@ in_home = click.option(
     help="Output of profiles.yml, such as bigquery.  [NBA_ML_TARGET, else duckdb]",
 )
 as_json = click.option("--json", "json_", is_flag=True, help="Print JSON.")
+
+training_config = click.option(
+    "--config",
+    "config_path",
+    type=click.Path(path_type=Path, dir_okay=False),
+    default=settings.PROJECT / "python/config/training.yml",
+    show_default="python/config/training.yml",
+    help="What to train.",
+)
 
 
 def print_json(value: Any) -> None:

@@ -10,7 +10,7 @@ import hashlib
 import json
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import PurePosixPath
@@ -40,6 +40,14 @@ Say = Callable[[str], None]
 
 class Degraded(UserError):
     """The watch saw a limit broken, and the model before is in production again."""
+
+
+class Occupied(UserError):
+    """Another model is the challenger, and was meant to be."""
+
+
+class Busy(UserError):
+    """Another process holds a lock."""
 
 
 class Died(NamedTuple):
@@ -91,8 +99,8 @@ def deploy(
     `version` is such as 1.1.0, or `latest`. Repeated after a kill, it goes on where it
     was. Raises Degraded after a rollback, else UserError, which says what serves.
     """
-    with _alone(home) as beat:
-        run = _Run(home, plan, probe or InProcess(home), say, sleep, beat)
+    with _alone(home) as lock:
+        run = _Run(home, plan, probe or InProcess(home), say, sleep, lock.beat)
         return run.deploy(version)
 
 
@@ -109,8 +117,8 @@ def rollback(
     For the model in production itself only configuration and files are set right; a
     challenger is withdrawn. Raises UserError with what serves unchanged.
     """
-    with _alone(home) as beat:
-        run = _Run(home, Plan(), probe or InProcess(home), say, sleep, beat)
+    with _alone(home) as lock:
+        run = _Run(home, Plan(), probe or InProcess(home), say, sleep, lock.beat)
         return run.rollback(model_id, reason)
 
 
@@ -190,6 +198,16 @@ def read_models(home: Home) -> list[Model]:
     return sorted(rows, key=lambda row: Version.parse(row["model_version"]))
 
 
+def read_gates(home: Home, model_id: str) -> tuple[int, list[str]]:
+    """How many gates a model has, and those that do not hold, each in a sentence."""
+    gates = connect(home).read(
+        "select * from model_gates where model_id = ? order by gate, population",
+        [model_id],
+    )
+    broken = gates[~gates["has_passed"].fillna(False).astype(bool)]
+    return len(gates), [f"{g.gate}: {g.explanation}" for g in broken.itertuples()]
+
+
 def _served(
     models: Sequence[Model],
 ) -> tuple[ProductionModel | None, StagingModel | None]:
@@ -242,32 +260,55 @@ def _copy(home: Home, model: Model, folder: str) -> str:
     return store.uri(target).removeprefix(f"{home.models}/")
 
 
+@dataclass
+class Held:
+    """A lock of this process; `is_inherited` from a holder that died."""
+
+    store: Store
+    name: str
+    generation: int
+    is_inherited: bool
+
+    def beat(self) -> None:
+        """Show that its holder lives."""
+        self.generation = self.store.lock(self.name, self.generation)
+
+
 @contextmanager
-def _alone(home: Home) -> Iterator[Callable[[], None]]:
-    """Hold the lock of deployments; yields what shows that its holder lives."""
-    store = serving.open_serving(home)
+def alone(store: Store, name: str, silent: timedelta, busy: str) -> Iterator[Held]:
+    """Hold the lock `name`; one in a bucket lasts for `silent` after its last beat.
+
+    When another process holds it: Busy, with the sentence `busy` and its address.
+    """
+    dead: int | None = None
     try:
-        held = store.lock(LOCK)
+        try:
+            held = store.lock(name)
+        except Taken:
+            dead = store.abandoned(name, silent)
+            if dead is None:
+                raise
+            held = store.lock(name, dead)
     except Taken as error:
-        dead = store.abandoned(LOCK, SILENT)
-        if dead is None:
-            raise UserError(
-                f"Another deployment or rollback is running ({store.uri(LOCK)}). Wait "
-                "for it; should it have died in the cloud, its lock ends 10 minutes "
-                "after its last step."
-            ) from error
-        held = store.lock(LOCK, dead)
-
-    def beat() -> None:
-        nonlocal held
-        held = store.lock(LOCK, held)
-
+        raise Busy(f"{busy} ({store.uri(name)})") from error
+    lock = Held(store, name, held, dead is not None)
     try:
-        yield beat
+        yield lock
     finally:
         with suppress(Missing):  # never the lock of who thought this one dead
-            if store.read(LOCK)[1] == held:
-                store.delete(LOCK)
+            if store.read(name)[1] == lock.generation:
+                store.delete(name)
+
+
+def _alone(home: Home) -> AbstractContextManager[Held]:
+    """Hold the lock of deployments."""
+    return alone(
+        serving.open_serving(home),
+        LOCK,
+        SILENT,
+        "Another deployment or rollback is running. Wait for it; should it have died "
+        "in the cloud, its lock ends 10 minutes after its last step.",
+    )
 
 
 @dataclass
@@ -406,20 +447,15 @@ class _Run:
         ]
         if problem := _implausible(points):
             self._refuse(problem)
-        gates = connect(self.home).read(
-            "select * from model_gates where model_id = ? order by gate, population",
-            [model["model_id"]],
-        )
-        if gates.empty:
+        count, reasons = read_gates(self.home, model["model_id"])
+        if not count:
             self._refuse("it has no gates. Run: dbt build -s deployment_gates+")
-        broken = gates[~gates["has_passed"].fillna(False).astype(bool)]
-        reasons = [f"{g.gate}: {g.explanation}" for g in broken.itertuples()]
         if reasons and not self.plan.force:
             self._refuse(
                 "\n".join([f"{len(reasons)} gates do not hold:", *reasons])
                 + '\nIf there is a reason to deploy all the same: --force "the reason"',
             )
-        text = f"{len(gates) - len(broken)} of {len(gates)} hold"
+        text = f"{count - len(reasons)} of {count} hold"
         text += f", {len(points)} predictions, {min(points):.1f} to {max(points):.1f}"
         if reasons:
             text = "\n".join([f"{text}; passed over: {self.plan.force}", *reasons])
@@ -575,7 +611,7 @@ class _Run:
         if other is None or other["model_id"] == model_id:
             return
         if self._is_deliberate(other):
-            raise UserError(
+            raise Occupied(
                 f"{other['model_id']} is the challenger. Withdraw it first: nba-ml "
                 f"rollback {other['model_id']}"
             )

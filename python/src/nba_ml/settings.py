@@ -101,6 +101,11 @@ def token() -> str | None:
     return os.environ.get("NBA_ML_TOKEN", "").strip() or None
 
 
+def webhook() -> str | None:
+    """Where messages are posted; who knows it can post there. None: nowhere."""
+    return os.environ.get("NBA_ML_WEBHOOK", "").strip() or None
+
+
 def journal() -> str:
     """Where the worker logs: `spool`, or `stdout` where no disk outlives it."""
     return os.environ.get("NBA_ML_JOURNAL") or "spool"
