@@ -60,6 +60,17 @@ def trained(
     return home, training.train(home, small_warehouse.config())
 
 
+@pytest.fixture(scope="session")
+def watched(built: Home, tmp_path_factory: pytest.TempPathFactory) -> Home:
+    """The small warehouse at noon of its slate, with what watches models; copy it."""
+    home = Home(tmp_path_factory.mktemp("watched"))
+    shutil.copy(built.warehouse, home.warehouse)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("NBA_ML_AS_OF", small_warehouse.NOON)
+        small_warehouse.build_watched(home)
+    return home
+
+
 @pytest.fixture
 def home(built: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Home:
     """A state folder of one's own, no model in it, current for the commands."""

@@ -32,6 +32,7 @@ TEAMS = {"ATL": "BOS", "BOS": "ATL", "CHI": "DEN", "DEN": "CHI", "MIA": "NYK"}
 TEAMS |= {"NYK": "MIA"}
 HOSTS = ("BOS", "DEN", "NYK")
 SLATE = pd.Timestamp("2024-03-30")
+NOON = "2024-03-30T12:00:00"
 OUTCOMES = ["target_points", "minutes_played", "tier", "season_average"]
 BUILT_BY_DBT = [
     *("model_events", "model_metrics", "feature_baselines", "feature_importance"),
@@ -41,6 +42,12 @@ BUILT_BY_DBT = [
     *("deployment_gates", "model_gates", "model_calibration", "importance_comparison"),
     *("backtest_results", "backtest_outcomes", "backtest_performance"),
     "backtest_comparison",
+]
+
+WATCHED = [
+    *("retraining_runs", "alert_messages", "health_checks", "retraining_limits"),
+    *("retraining_triggers", "retraining_obstacles", "alert_changes"),
+    *("watch_limits", "deployment_watch"),
 ]
 
 
@@ -183,6 +190,21 @@ def build(home: Home) -> None:
 
 
 LATER = datetime(2100, 1, 1)  # a clock after all games
+
+
+def build_watched(home: Home) -> None:
+    """What watches models, too, at the present clock; there are no alerts."""
+    with duckdb.connect(str(home.warehouse)) as connection:
+        connection.execute(
+            # it reads what the real store, its predictions and its grades become
+            "create table nba_ml.alerts (alert_id varchar, rule varchar,"
+            " severity varchar, area varchar, subject varchar, model_id varchar,"
+            " opened_on date, last_seen_on date, closed_on date, is_open boolean,"
+            " explanation varchar, remedy varchar)"
+        )
+    kinds = ["--resource-type", "model", "--resource-type", "seed"]
+    done = dbt(home, "build", *kinds, "--select", *WATCHED)
+    assert done.returncode == 0, done.stdout
 
 
 def config() -> training.Config:
