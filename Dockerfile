@@ -1,4 +1,4 @@
-# The prediction worker. Build it in this folder:
+# The prediction worker, and with another command the retraining job. Build it in this folder:
 #   docker build -t nba-ml-worker .
 FROM python:3.11-slim
 
@@ -18,12 +18,23 @@ COPY pyproject.toml README.md LICENSE ./
 COPY python/src python/src
 COPY python/simulator python/simulator
 COPY profiles profiles
+# what retraining builds before it trains
+COPY dbt_project.yml ./
+COPY macros macros
+COPY models models
+COPY seeds seeds
+COPY tests tests
+COPY python/config python/config
 # editable: the code finds its project by where it lies
 RUN pip install --no-cache-dir --no-deps --no-build-isolation -e . \
     && mkdir /data && chown worker /data
 
 USER worker
 ENV NBA_ML_HOME=/data \
+    DBT_PROFILES_DIR=/app/profiles \
+    DBT_TARGET_PATH=/data/target \
+    DBT_LOG_PATH=/data/logs \
+    DBT_SEND_ANONYMOUS_USAGE_STATS=false \
     PORT=8080 \
     PYTHONUNBUFFERED=1 \
     OMP_WAIT_POLICY=PASSIVE
