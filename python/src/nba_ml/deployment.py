@@ -9,8 +9,8 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, suppress
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import PurePosixPath
@@ -25,7 +25,7 @@ from nba_ml.scoring import Scorer
 from nba_ml.serving import ProductionModel, StagingModel
 from nba_ml.settings import Home, UserError, clock
 from nba_ml.spool import Event
-from nba_ml.store import Missing, Store, Taken, open_store, resolve
+from nba_ml.store import Held, Missing, Store, Taken, alone, open_store, resolve
 from nba_ml.warehouse import WarehouseUnavailable, connect
 
 SIZES = 1_000, 200_000_000  # bytes of a model file
@@ -44,10 +44,6 @@ class Degraded(UserError):
 
 class Occupied(UserError):
     """Another model is the challenger, and was meant to be."""
-
-
-class Busy(UserError):
-    """Another process holds a lock."""
 
 
 class Died(NamedTuple):
@@ -258,46 +254,6 @@ def _copy(home: Home, model: Model, folder: str) -> str:
         _write(store, target, source.read(found)[0])
     target = f"{folder}/{_file(name)}"
     return store.uri(target).removeprefix(f"{home.models}/")
-
-
-@dataclass
-class Held:
-    """A lock of this process; `is_inherited` from a holder that died."""
-
-    store: Store
-    name: str
-    generation: int
-    is_inherited: bool
-
-    def beat(self) -> None:
-        """Show that its holder lives."""
-        self.generation = self.store.lock(self.name, self.generation)
-
-
-@contextmanager
-def alone(store: Store, name: str, silent: timedelta, busy: str) -> Iterator[Held]:
-    """Hold the lock `name`; one in a bucket lasts for `silent` after its last beat.
-
-    When another process holds it: Busy, with the sentence `busy` and its address.
-    """
-    dead: int | None = None
-    try:
-        try:
-            held = store.lock(name)
-        except Taken:
-            dead = store.abandoned(name, silent)
-            if dead is None:
-                raise
-            held = store.lock(name, dead)
-    except Taken as error:
-        raise Busy(f"{busy} ({store.uri(name)})") from error
-    lock = Held(store, name, held, dead is not None)
-    try:
-        yield lock
-    finally:
-        with suppress(Missing):  # never the lock of who thought this one dead
-            if store.read(name)[1] == lock.generation:
-                store.delete(name)
 
 
 def _alone(home: Home) -> AbstractContextManager[Held]:

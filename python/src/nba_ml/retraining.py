@@ -9,10 +9,11 @@ from datetime import datetime, timedelta
 from uuid import uuid4
 
 from nba_ml import deployment, registry, serving, spool, training
-from nba_ml.deployment import Busy, Occupied, Plan
+from nba_ml.deployment import Occupied, Plan
 from nba_ml.probe import Probe
 from nba_ml.settings import Home, UserError, clock
 from nba_ml.spool import Event
+from nba_ml.store import Busy, alone
 from nba_ml.warehouse import connect
 
 LOCK = "retraining.running"
@@ -62,7 +63,7 @@ def retrain(
     """
     run = Run()
     try:
-        with deployment.alone(serving.open_serving(home), LOCK, SILENT, BUSY) as lock:
+        with alone(serving.open_serving(home), LOCK, SILENT, BUSY) as lock:
             if lock.is_inherited:
                 _end(home, Run(explanation="It died; the next run does its work."))
             try:

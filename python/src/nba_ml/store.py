@@ -7,6 +7,7 @@ import hashlib
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -33,6 +34,10 @@ class Missing(UserError):
 
     def __init__(self, uri: str, reason: str = "") -> None:
         super().__init__(f"There is no {uri}{reason}. What there is: nba-ml status")
+
+
+class Busy(UserError):
+    """Another process holds a lock."""
 
 
 class Folder:
@@ -171,6 +176,46 @@ class Bucket:
 
 
 Store = Folder | Bucket
+
+
+@dataclass
+class Held:
+    """A lock of this process; `is_inherited` from a holder that died."""
+
+    store: Store
+    name: str
+    generation: int
+    is_inherited: bool
+
+    def beat(self) -> None:
+        """Show that its holder lives."""
+        self.generation = self.store.lock(self.name, self.generation)
+
+
+@contextmanager
+def alone(store: Store, name: str, silent: timedelta, busy: str) -> Iterator[Held]:
+    """Hold the lock `name`; one in a bucket lasts for `silent` after its last beat.
+
+    When another process holds it: Busy, with the sentence `busy` and its address.
+    """
+    dead: int | None = None
+    try:
+        try:
+            held = store.lock(name)
+        except Taken:
+            dead = store.abandoned(name, silent)
+            if dead is None:
+                raise
+            held = store.lock(name, dead)
+    except Taken as error:
+        raise Busy(f"{busy} ({store.uri(name)})") from error
+    lock = Held(store, name, held, dead is not None)
+    try:
+        yield lock
+    finally:
+        with suppress(Missing):  # never the lock of who thought this one dead
+            if store.read(name)[1] == lock.generation:
+                store.delete(name)
 
 
 def open_store(home: Home) -> Store:
