@@ -77,7 +77,7 @@ runs as (
 left_production as (
     select
         model_id,
-        max(live_until) as live_until
+        max(live_until) as left_at
     from {{ ref('model_live_periods') }}
     group by model_id
     having count(*) = count(live_until)
@@ -90,10 +90,10 @@ closed as (
         runs.*,
         case
             when runs.recovered_on is not null then runs.recovered_on
-            when left_production.live_until is not null
+            when left_production.left_at is not null
                 then
                     greatest(
-                        cast(left_production.live_until as date), runs.last_seen_on
+                        cast(left_production.left_at as date), runs.last_seen_on
                     )
             when
                 {{ dbt.datediff('runs.last_seen_on', as_of_date(), 'day') }} > 14
@@ -102,7 +102,7 @@ closed as (
         end as closed_on,
         case
             when runs.recovered_on is not null then 'The next check passed.'
-            when left_production.live_until is not null
+            when left_production.left_at is not null
                 then 'The model left production.'
             when
                 {{ dbt.datediff('runs.last_seen_on', as_of_date(), 'day') }} > 14
