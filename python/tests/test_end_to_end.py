@@ -17,6 +17,7 @@ from nba_ml.settings import PROJECT
 
 REAL = Path(os.environ.get("NBA_ML_REAL_DATA", PROJECT.parent / "shared/data/nba"))
 DOCS = ("docs/index.html", "docs/features/index.html")
+REPORT = "report/index.html"
 
 
 def make(home: Path, *arguments: str) -> str:
@@ -72,10 +73,10 @@ def test_make_run_ends_with_the_evaluation_and_the_places(
 ) -> None:
     home, printed = simulated_run
     assert evaluation(printed).keys() >= {"all", "tier_bench", "tier_star"}
-    for place in ("warehouse.duckdb", "models", *DOCS):
+    for place in ("warehouse.duckdb", "models", *DOCS, REPORT):
         assert str(home / place) in printed
         assert (home / place).exists()
-    assert "predictions for 2025-04-13 by xgboost_v1.0.0 (replay) logged" in printed
+    assert "predictions for 2025-04-13 by xgboost_v1.1.0 (replay) logged" in printed
 
 
 def test_make_run_ends_with_a_prediction_over_http(
@@ -85,11 +86,12 @@ def test_make_run_ends_with_a_prediction_over_http(
     answer = json.loads(
         re.search(r"POST http://127\.0\.0\.1.*?\n(\{.*?\n\})", printed, re.S)[1]
     )
-    assert answer["model_id"] == "xgboost_v1.0.0"
+    assert answer["model_id"] == "xgboost_v1.1.0"
     served = query(
         home,
         "select count(*), count(distinct predicted_points) from prediction_log"
-        f" where player_lookup = '{answer['player_lookup']}'",
+        f" where player_lookup = '{answer['player_lookup']}'"
+        " and model_id = 'xgboost_v1.1.0'",
     )
     # by the watch of the deployment, by nba-ml predict, and twice by the worker
     assert served == [(4, 1)]
@@ -159,6 +161,56 @@ def test_the_logged_prediction_leads_back_to_its_training(
     assert slate[0][0] > 300
     # the deployment's watch, nba-ml predict, and the worker: all of the slate
     assert known == [count] * 3 and count > 3 * slate[0][0]
+
+
+# the season that is replayed
+
+
+def seasons(home: Path) -> list[tuple[Any, ...]]:
+    return query(
+        home,
+        "select model_id, mode, count(*), avg(absolute_error), min(game_date),"
+        " max(game_date), count(distinct game_date),"
+        " max(predicted_at) < max(game_date) + interval 13 hour"
+        " from prediction_accuracy where not is_voided group by all",
+    )
+
+
+def test_make_run_replays_the_last_season(simulated_run: tuple[Path, str]) -> None:
+    home, _ = simulated_run
+    [(model, mode, n, mae, _, _, days, is_before)] = seasons(home)
+    assert (model, mode, is_before) == ("xgboost_v1.0.0", "replay", True)
+    assert n > 20_000 and days > 100 and 4 < mae < 5
+
+
+def test_real_games_fill_the_monitoring(real_run: tuple[Path, str]) -> None:
+    home, printed = real_run
+    [(model, mode, n, mae, first, last, days, is_before)] = seasons(home)
+    assert (model, mode, is_before) == ("xgboost_v1.0.0", "replay", True)
+    assert (n, days) == (25_123, 159)
+    assert (str(first), str(last)) == ("2023-10-24", "2024-04-12")
+    # below 4.40 no honest model of these features comes: hunt the leak
+    assert 4.40 < mae < 4.60
+    assert "replayed the season 2023-24: 25,123 predictions" in printed
+    for table, least in {
+        "model_performance_weekly": 100,
+        "feature_drift_weekly": 500,
+        "prediction_drift_daily": 150,
+        "concept_drift_weekly": 200,
+        "prediction_operations_daily": 150,
+        "data_quality_daily": 1_000,
+        "alert_checks": 3_000,
+        "alerts": 3,
+        "retraining_triggers": 6,
+    }.items():
+        assert query(home, f"select count(*) from {table}")[0][0] >= least, table
+    worst = query(
+        home,
+        "select rule, count(*) from alerts where severity = 'critical' and opened_on"
+        " >= '2023-10-01' group by rule having count(*) > 2",
+    )
+    assert worst == []
+    assert query(home, "select count(*) from alerts where is_open") == [(0,)]
 
 
 def test_the_catalogue_holds_every_feature_with_statistics_and_importance(
