@@ -11,6 +11,7 @@ import re
 import shutil
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import date
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -142,26 +143,40 @@ def test_both_engines_give_the_same_training_frame(engines: Engines) -> None:
 
 @pytest.fixture(scope="module")
 def trained(engines: Engines) -> training.Trained:
-    """A model trained on DuckDB and its predictions, their events on both engines."""
+    """A model trained on DuckDB under an earlier clock, its replay of the weeks since
+    and its predictions of the slate: their events on both engines, and what is watched.
+    """
     one, other = Home(engines.home.root, "duckdb"), Home(engines.home.root, TARGET)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(spool, "try_sync", lambda home, written: (True, []))
-        done = training.train(one, small_warehouse.config())
+        with pytest.MonkeyPatch.context() as earlier:
+            earlier.setenv("NBA_ML_AS_OF", TRAINED_AT)
+            done = training.train(one, small_warehouse.config())
         kept = shutil.copytree(one.spool, one.root / "kept")
         spool.sync(one)
         prediction.predict(one)
+        prediction.replay(one, date.fromisoformat(TRAINED_AT[:10]))
     shutil.copytree(one.spool, kept, dirs_exist_ok=True)
     counts = []
     for home in (one, other):
         shutil.copytree(kept, home.spool, dirs_exist_ok=True)
         counts.append(spool.sync(home).rows)
-    assert counts[1]["model_events"] == 1 and counts[1]["prediction_log"] > 300
+    assert counts[1]["model_events"] == 1 and counts[1]["prediction_log"] > 4_000
     assert counts[0] == {**counts[1], **dict.fromkeys(counts[0], 0)} | {
         "prediction_log": counts[1]["prediction_log"]
     }
+    watch(engines)
     return done
 
 
+def watch(engines: Engines) -> None:
+    """Bring the monitoring of both engines up to date."""
+    for target in ("duckdb", TARGET):
+        engines.dbt(target, "run", "-s", "path:models/monitoring")
+
+
+# with four weeks of the season to come
+TRAINED_AT = "2025-03-14T12:00:00"
 # Nothing of these happened, or no row of the simulated league breaks a contract.
 EMPTY = {"rejected_rows", "model_comparison", "model_live_periods", "request_log"}
 EMPTY |= {"experiment_periods", "experiment_predictions", "experiment_results"}
@@ -201,9 +216,10 @@ def test_a_batch_that_is_delivered_twice_adds_nothing(
 
 
 def test_training_on_bigquery_gives_the_same_model(
-    engines: Engines, trained: training.Trained
+    engines: Engines, trained: training.Trained, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     home, config = Home(engines.home.root, TARGET), small_warehouse.config()
+    monkeypatch.setenv("NBA_ML_AS_OF", TRAINED_AT)
     again = training.train(home, config, if_changed=True)
     assert not again.is_new and again.model_id == trained.model_id
     forced = training.train(home, config, force=True)
@@ -226,7 +242,10 @@ def test_predictions_are_the_same_on_both_engines(
     assert len(frames[0]) > 300
     pd.testing.assert_frame_equal(*frames, check_exact=True)
     # they were logged before, and are not logged again
-    logged = engines.bigquery.read("select prediction_id from prediction_log")
+    logged = engines.bigquery.read(
+        "select prediction_id from prediction_log where game_date = ?",
+        [slates[0].game_date],
+    )
     assert sorted(logged["prediction_id"]) == sorted(frames[0]["prediction_id"])
 
 
@@ -389,6 +408,7 @@ def test_a_deployment_on_bigquery_is_the_same_on_both_engines(
         return sync(home)
 
     monkeypatch.setattr(spool, "sync", sync_and_keep)
+    monkeypatch.setenv("NBA_ML_AS_OF", TRAINED_AT)
     plan = deployment.Plan(watch=0, force="few test rows")
     done = deployment.deploy(other, trained.model_id, plan)
     assert (done.status, done.live_model_id) == ("production", trained.model_id)
@@ -416,6 +436,13 @@ def test_a_deployment_on_bigquery_is_the_same_on_both_engines(
     asked = engines.bigquery.read("select count(*) as n from request_log")
     assert asked["n"].iloc[0] > 200
     assert engines.bigquery.read("select * from parity_mismatches").empty
+    # what is watched of a model that has been live for four weeks
+    watch(engines)
+    watched = ("prediction_operations_daily", "request_performance_daily")
+    watched += ("alert_checks", "alerts")
+    assert [d for name in watched for d in differ(name)] == []
+    rules = engines.bigquery.read("select distinct rule from alert_checks")["rule"]
+    assert {"bias", "model_too_old", "no_predictions", "slow_requests"} <= set(rules)
     # a vector that says otherwise is found by both
     changed = "update prediction_log set features = replace(features, ?, ?)"
     texts = ['"is_home": 1.0', '"is_home": 0.5']
