@@ -29,6 +29,7 @@ from bigquery_emulator import TARGET, emulator
 from engines import Engines, differences
 from nba_ml import (
     artefact,
+    backtest,
     bigquery,
     contracts,
     deployment,
@@ -152,6 +153,8 @@ def trained(engines: Engines) -> training.Trained:
         with pytest.MonkeyPatch.context() as earlier:
             earlier.setenv("NBA_ML_AS_OF", TRAINED_AT)
             done = training.train(one, small_warehouse.config())
+        configs = {name: small_warehouse.config() for name in ("champion", "twin")}
+        backtest.run(one, configs, backtest.Plan("month", count=1), print)
         kept = shutil.copytree(one.spool, one.root / "kept")
         spool.sync(one)
         prediction.predict(one)
