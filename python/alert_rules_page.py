@@ -30,7 +30,8 @@ def sentence(row: dict[str, str]) -> str:
     often = f"on {count} {unit}s in a row" if count > 1 else f"on a {unit}"
     least = f", on {row['min_rows']} rows or more" if int(row["min_rows"]) > 1 else ""
     return (
-        f"*{severity}* · {row['comparison']} {limit} {often}{least}.\n\n"
+        f"*{severity}* · {row['figure']} {row['comparison']} {limit} {often}{least}."
+        "\n\n"
         f"**Why:** {row['reason']}."
     )
 

@@ -162,16 +162,29 @@ final as (
         closed.limit_value,
         closed.n,
         concat(
-            closed.rule, ' (', closed.subject,
-            case when closed.mode is null then '' else concat(', ', closed.mode) end,
-            '): ', {{ number_text('closed.value') }}, ' on ',
-            cast(closed.n as string),
-            case when closed.n = 1 then ' row' else ' rows' end,
-            ', and the limit is ', rules.comparison, ' ',
+            closed.subject,
+            case
+                when closed.mode is not null then concat(' (', closed.mode, ')')
+                else ''
+            end,
+            ': ', rules.figure, ' is ', {{ number_text('closed.value') }},
+            case
+                when closed.n > 1
+                    then concat(' on ', cast(closed.n as string), ' rows')
+                else ''
+            end,
+            ', and must not be ', rules.comparison, ' ',
             {{ number_text('closed.limit_value') }}, '; ',
-            cast(closed.checks as string),
-            case when closed.checks = 1 then ' check' else ' checks in a row' end,
-            ' since ', cast(closed.first_seen_on as string), '.'
+            case
+                when closed.checks > 1
+                    then
+                        concat(
+                            cast(closed.checks as string), ' ',
+                            replace(rules.every, '_', ' '), 's in a row, '
+                        )
+                else ''
+            end,
+            'since ', cast(closed.first_seen_on as string), '.'
         ) as explanation,
         rules.reason,
         concat('docs/monitoring.md#', closed.rule) as remedy

@@ -337,8 +337,8 @@ def test_an_alert_is_closed_by_the_next_check_that_passes(world: World) -> None:
     assert new["is_open"] and pd.isna(new["closed_on"]) and new["checks"] == 3
     assert old["alert_id"] != new["alert_id"]
     assert new["explanation"] == (
-        "bias (fires, live): 1.600 on 1000 rows, and the limit is outside 1.500; "
-        "3 checks in a row since 2024-02-09."
+        "fires (live): bias is 1.600 on 1000 rows, and must not be outside 1.500; "
+        "3 game days in a row, since 2024-02-09."
     )
 
 
