@@ -28,12 +28,14 @@ import small_warehouse
 from bigquery_emulator import TARGET, emulator
 from engines import Engines, differences
 from nba_ml import (
+    alerting,
     artefact,
     backtest,
     bigquery,
     contracts,
     deployment,
     prediction,
+    retraining,
     spool,
     training,
 )
@@ -272,6 +274,28 @@ def tuned(engines: Engines) -> Path:
     path = engines.home.root / "training.yml"
     path.write_text(text)
     return path
+
+
+def test_alerts_and_retraining_work_on_bigquery(
+    engines: Engines, trained: training.Trained, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home, told = Home(engines.home.root, TARGET), []
+    monkeypatch.setattr(alerting, "post", lambda url, text: told.append(text))
+    looked = engines.bigquery.read("select count(*) as n from health_checks")
+    assert alerting.look(home) == []
+    again = engines.bigquery.read("select count(*) as n from health_checks")
+    assert again["n"].iloc[0] == looked["n"].iloc[0] + 1
+    is_open = [alert for alert in alerting.read(home, True) if alert["is_open"]]
+    assert alerting.tell(home, "http://127.0.0.1") == len(told) == len(is_open)
+    assert alerting.tell(home, "http://127.0.0.1") == 0
+    small = replace(small_warehouse.config(), num_boost_round=5)
+    run = retraining.retrain(home, small, tell=told.append)
+    assert run.outcome in ("registered", "gates_failed"), run.explanation
+    assert run.explanation in told[-1]
+    assert retraining.retrain(home, small, if_due=True).outcome == "not_due"
+    runs = engines.bigquery.read("select * from retraining_runs order by trigger")
+    assert set(runs["outcome"]) == {"not_due", run.outcome}
+    assert run.model_id in set(runs["model_id"])
 
 
 def test_check_tells_what_the_source_tables_hold(engines: Engines) -> None:

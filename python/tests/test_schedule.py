@@ -185,3 +185,17 @@ def test_the_monthly_clock_is_the_one_of_the_trigger() -> None:
     [column] = [one for one in triggers["columns"] if one["name"] == "trigger"]
     named = column["data_tests"][1]["accepted_values"]["arguments"]["values"]
     assert [row for row in rows if row in named] == named
+
+
+def test_the_runbook_leads_to_rules_and_knows_all_that_ask_for_a_model() -> None:
+    runbook = (PROJECT / "docs/training-runbook.md").read_text()
+    named = set(re.findall(r"monitoring\.md#(\w+)", runbook))
+    headings = re.findall(
+        r"(?m)^#+ (\w+)$", (PROJECT / "docs/monitoring.md").read_text()
+    )
+    assert named <= set(headings)
+    with (PROJECT / "seeds/alert_rules.csv").open() as file:
+        areas = {row["rule"]: row["area"] for row in csv.DictReader(file)}
+    assert named <= areas.keys()
+    asking = {rule for rule, area in areas.items() if area in ("drift", "model")}
+    assert asking <= named
