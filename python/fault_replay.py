@@ -24,7 +24,6 @@ import pandas as pd
 from replay import CONFIG, SEASONS, openings, replay
 
 from nba_ml import prediction, sources, training
-from nba_ml.console import print_table
 from nba_ml.settings import PROJECT, Home
 from nba_ml.training import Window
 from nba_ml.warehouse import connect
@@ -297,68 +296,145 @@ def _seen_on(home: Home, one: Planted) -> date | None:
     return day.date() + timedelta(days=7 if every == "week" else 1)
 
 
-def false_alarms(home: Home, seasons: Sequence[int]) -> pd.DataFrame:
-    """Alerts of each rule by season, and the share of checks that were broken."""
-    return connect(home).read(
-        "with seasons as (select season_year, min(game_date) as first_date,"
-        " max(game_date) as last_date from data_quality_daily"
-        f" where season_year in ({', '.join(map(str, seasons))}) group by season_year)"
-        " select seasons.season_year, rules.rule, rules.severity,"
-        " count(distinct checks.checked_on) as checks,"
-        " avg(cast(checks.is_breached as int)) as broken,"
-        " (select count(*) from alerts where alerts.rule = rules.rule"
-        " and alerts.opened_on between seasons.first_date - 7 and seasons.last_date)"
-        " as alerts,"
-        " (select count(*) from alerts where alerts.rule = rules.rule"
-        " and alerts.severity = 'critical'"
-        " and alerts.opened_on between seasons.first_date - 7 and seasons.last_date)"
-        " as critical"
-        " from seasons cross join alert_rules as rules"
-        " left join alert_checks as checks on rules.rule = checks.rule"
-        " and checks.checked_on between seasons.first_date - 7 and seasons.last_date"
-        " group by all order by rules.rule, seasons.season_year"
+def accuracy(home: Home, models: dict[int, str]) -> pd.DataFrame:
+    """How good the model of each season was, beside the baselines on the same rows."""
+    found = connect(home).read(
+        "select model_id, count(*) as n, min(game_date) as first_date,"
+        " max(game_date) as last_date, avg(absolute_error) as model,"
+        " avg(abs(rule - actual_points)) as rule,"
+        " avg(abs(last_5 - actual_points)) as last_5,"
+        " avg(abs(last_10 - actual_points)) as last_10,"
+        " avg(abs(season_average - actual_points)) as season_average"
+        " from prediction_accuracy where not is_voided and rule is not null"
+        " and last_5 is not null and last_10 is not null"
+        " and season_average is not null group by model_id"
     )
+    seasons = {model_id: season for season, model_id in models.items()}
+    found.insert(0, "season", found.pop("model_id").map(seasons))
+    return found.sort_values("season")
 
 
-def main() -> None:
-    data = Path(sys.argv[1])
-    with tempfile.TemporaryDirectory() as folder:
-        home = Home(Path(folder))
-        models = prepare(home, data, seasons=99)
-        report(home, models)
+def false_alarms(home: Home, seasons: Sequence[int]) -> pd.DataFrame:
+    """Alerts of each rule by season, in the order of the seed.
+
+    `expected` is how many runs of broken checks chance alone would make, were the days
+    independent and each broken with the share of the season: p^k (1 + (n - k)(1 - p)).
+    """
+    found = connect(home).read(
+        "with seasons as (select season_year, min(game_date) - 7 as first_date,"
+        " max(game_date) as last_date from data_quality_daily"
+        f" where season_year in ({', '.join(map(str, seasons))}) group by season_year),"
+        " looked as (select rule, season_year, count(*) as n,"
+        " avg(cast(is_breached as int)) as p from alert_checks inner join seasons"
+        " on checked_on between first_date and last_date group by all),"
+        " raised as (select rule, season_year, count(*) as alerts,"
+        " count(*) filter (severity = 'critical') as critical from alerts"
+        " inner join seasons on opened_on between first_date and last_date"
+        " group by all)"
+        " select rules.rule, rules.severity, rules.checks_in_a_row as k,"
+        " seasons.season_year, coalesce(alerts, 0) as alerts,"
+        " coalesce(critical, 0) as critical, n, p"
+        " from alert_rules as rules cross join seasons"
+        " left join looked using (rule, season_year)"
+        " left join raised using (rule, season_year) order by season_year"
+    )
+    p, k = found["p"], found["k"].astype(float)
+    return found.assign(expected=p**k * (1 + (found["n"] - k) * (1 - p)))
 
 
-def report(home: Home, models: dict[int, str]) -> None:
-    seasons = list(models)
-    alarms = false_alarms(home, seasons)
-    header = ["rule", "severity", *(f"{s}-{(s + 1) % 100:02}" for s in seasons)]
-    rows: list[list[Any]] = []
-    for (rule, severity), part in alarms.groupby(["rule", "severity"], sort=False):
+def markdown(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
+    lines = [header, ["---"] * len(header), *rows]
+    return "\n".join(f"| {' | '.join(map(str, line))} |" for line in lines)
+
+
+def season_name(year: int) -> str:
+    return f"{year}-{(year + 1) % 100:02}"
+
+
+def alarm_table(alarms: pd.DataFrame) -> str:
+    """A row for each rule with its alerts by season, the critical ones among them."""
+    names = [season_name(year) for year in sorted(set(alarms["season_year"]))]
+    rows = []
+    for rule, part in alarms.groupby("rule", sort=False):
         cells = [
             f"{one.alerts}" + (f" ({one.critical} critical)" if one.critical else "")
             for one in part.itertuples()
         ]
-        rows.append([rule, severity, *cells])
-    print("False alarms of each rule in healthy seasons, replayed:")
-    print_table(header, rows)
-    season, model_id = list(models.items())[-1]
-    print(f"Faults planted into {season}-{(season + 1) % 100:02}:")
-    planted = plant(home, model_id, openings(home)[season])
-    print_table(
-        ["fault", "from", "to", "rule", "seen after"],
+        rows.append([f"`{rule}`", part["severity"].iloc[0], *cells])
+    return markdown(["Rule", "Severity", *names], rows)
+
+
+def fault_table(planted: Sequence[Planted]) -> str:
+    """A row for each fault: when it was planted, and when its rule saw it."""
+    rows = [
         [
-            [
-                one.fault.name,
-                f"{one.start}",
-                f"{one.end}",
-                one.fault.rule,
-                f"{(one.seen_on - one.start).days} days" if one.seen_on else "NEVER",
-            ]
-            for one in planted
-        ],
-    )
+            one.fault.name,
+            f"{one.start} to {one.end}",
+            f"`{one.fault.rule}`",
+            f"{(one.seen_on - one.start).days}" if one.seen_on else "**never**",
+        ]
+        for one in planted
+    ]
+    return markdown(["Fault", "Planted", "Seen by", "Days until it was seen"], rows)
+
+
+def report(home: Home, models: dict[int, str]) -> None:
+    """Print docs/alert-replay.md."""
+    measured, alarms = accuracy(home, models), false_alarms(home, list(models))
+    rows = [
+        [
+            season_name(one.season),
+            f"{one.n:,}",
+            f"{one.first_date:%Y-%m-%d} to {one.last_date:%Y-%m-%d}",
+            *(f"{value:.3f}" for value in one[5:]),
+        ]
+        for one in measured.itertuples()
+    ]
+    header = ["Season", "N", "Dates", "model", "rule", "last-5", "last-10", "season"]
+    fixed = alarms[alarms["rule"] == "mae_above_limit"]
+    chance = [
+        f"{season_name(one.season_year)}: {one.p:.0%} of {one.n} days,"
+        f" {one.expected:.1f} expected, {one.alerts} seen"
+        for one in fixed.itertuples()
+    ]
+    season, model_id = list(models.items())[-1]
+    print(f"""# Alerts over past seasons
+
+Printed by `make replay DATA=dir > docs/alert-replay.md`; a test compares its end.
+
+Each season is replayed: a model that knows only earlier games (the {SEASONS} seasons
+before are split for training, early stopping and test) predicts every game day, and all
+rules look at it. The seasons are healthy, so that every alert is a false alarm, but for
+`model_too_old` and `retraining_missing`: nothing is retrained within a season.
+
+Population: everybody who played, with ten or more regular-season games before. Mean
+absolute error in points, all on the same rows:
+
+{markdown(header, rows)}
+
+## False alarms
+
+{alarm_table(alarms)}
+
+The fixed limit, `mae_above_limit`, fires by chance: on many days with 100 or more
+graded predictions of that population the error is above 4.5. Were the days independent,
+three in a row would come this often: {"; ".join(chance)}.
+
+## Planted faults
+
+Into {season_name(season)}, one after another, each in a week of its own. Seen is the
+morning after the check with which the alert opened; of a weekly rule, the Monday after.
+""")
+    planted = plant(home, model_id, openings(home)[season])
+    print(fault_table(planted))
     if missed := [one.fault.name for one in planted if one.seen_on is None]:
         raise SystemExit(f"Not seen: {', '.join(missed)}.")
+
+
+def main() -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        home = Home(Path(folder))
+        report(home, prepare(home, Path(sys.argv[1]), seasons=99))
 
 
 if __name__ == "__main__":
