@@ -87,6 +87,11 @@ def build(home: Home, project: Path, *select: str) -> Build:
         run([str(BIN / "dbt"), "--quiet", "seed"], home, project)
         home.warehouse.rename(seeded)
     shutil.copyfile(seeded, home.warehouse)
+    return rebuild(home, project, *select)
+
+
+def rebuild(home: Home, project: Path, *select: str) -> Build:
+    """`dbt run` in the warehouse that is there."""
     command = [str(BIN / "dbt"), "--quiet", "run", "--select", *select]
     done = run(command, home, project)
     results = json.loads((project / "target/run_results.json").read_text())["results"]

@@ -55,6 +55,12 @@ def ways(home: Home, as_of: date, runs: int) -> tuple[int, dict[str, float]]:
     return len(frame), {way: median(times) for way, times in seconds.items()}
 
 
+def count(home: Home, table: str) -> int:
+    """How many rows a table has."""
+    found = DuckDB(home.warehouse).read(f"select count(*) as n from {table}")
+    return int(found["n"].iloc[0])
+
+
 def differences(home: Home, features: Path) -> str:
     """How far the played games of the store and those of a Parquet file agree.
 

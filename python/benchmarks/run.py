@@ -28,10 +28,13 @@ import measure
 import reading
 import serving
 from measure import BIN, Build, Ran
-from nba_ml.settings import Home
+from nba_ml.settings import PROJECT, Home
 
 CORES = 2
 STORE = "+feature_store_v1"
+WATCHED = "path:models/monitoring"
+REPLAY = str(PROJECT / "python/replay.py")
+DRIFT = str(Path(__file__).with_name("pandas_drift.py"))
 PANDAS = str(Path(__file__).with_name("pandas_features.py"))
 
 
@@ -162,6 +165,31 @@ class Bench:
         ]
         return Result("make run without installation (simulated, 3 seasons)", lines)
 
+    def monitoring(self) -> Result:
+        home = self.given()
+        project = measure.copy_project(self.folder)
+        measure.build(home, project, "fqn:*")
+        measure.run([sys.executable, REPLAY], home, project)
+        script = [sys.executable, DRIFT, str(home.warehouse)]
+        builds: list[Build] = []
+        scripts: list[Ran] = []
+        for _ in range(self.runs):
+            builds.append(measure.rebuild(home, project, WATCHED))
+            scripts.append(measure.run(script, home, project))
+        rows = _in_child(reading.count, home, "prediction_log")
+        sql = median(one.sql for one in builds)
+        pandas = median(float(one.output) for one in scripts)
+        added_up = median(one.added_up for one in builds)
+        lines = [
+            Line(
+                "all models, first to last", rows, sql, 1, limit="5 s for 25,000 rows"
+            ),
+            Line("models added up", rows, added_up),
+            Line("pandas, weekly drift alone", rows, pandas, pandas / sql),
+        ]
+        about = f"a replayed season, {self.population}"
+        return Result(f"Monitoring of predictions ({about})", lines)
+
     def serving(self) -> Result:
         home = self.given()
         project = measure.copy_project(self.folder)
@@ -196,7 +224,7 @@ class Bench:
         return Result(f"Worker over HTTP ({about})", lines, note)
 
 
-SECTIONS = ("reading", "building", "growth", "job", "serving")
+SECTIONS = ("reading", "building", "growth", "job", "monitoring", "serving")
 
 
 @click.command()
