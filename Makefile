@@ -125,7 +125,7 @@ endif
 	@$(BIN)/nba-ml report
 
 monitoring: ## accuracy, drift and alerts over what was logged
-	@$(BIN)/dbt --quiet build -s config.materialized:table,path:models/monitoring --exclude resource_type:unit_test
+	@$(BIN)/dbt --quiet build -s path:models/monitoring --exclude feature_quality resource_type:unit_test
 
 check: .venv/installed ## a look at data of your own, which changes nothing: make check DATA=dir
 	@$(BIN)/nba-ml check $(if $(DATA),"$(DATA)") $(IMPORT_OPTIONS)
