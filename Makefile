@@ -143,7 +143,7 @@ SERVING := $(shell sed -nE '/^SERVING/s/[^"]*"([^"]*)"[^"]*/\1 /gp' python/tests
 # The emulator first: a machine without an interpreter for it is told at once.
 test: emulator lint ## everything that CI runs
 	@count() { cat "$$@" | grep -cvE '^\s*(#|$$)'; }; all=$$(count $(SRC)/*.py); serves=$$(count $(SERVING:%=$(SRC)/%.py)); \
-	  echo "Product Python: $$((all - serves)) lines that make models and $$serves that serve them, each of at most 3,000;" \
+	  echo "Product Python: $$((all - serves)) lines that make models and $$serves that use and watch them, each of at most 3,000;" \
 	  "beside them the simulator, $$(count python/simulator/nba_simulator/*.py)"
 	@OMP_WAIT_POLICY=PASSIVE $(BIN)/python -m pytest
 
