@@ -29,12 +29,16 @@ performance as (
         and performance.population = 'all'
 ),
 
+-- of a day that is over: until then forecasts come, and are made anew
 operations as (
     select * from {{ ref('prediction_operations_daily') }}
-    where variant = 'production'
+    where
+        variant = 'production'
+        and game_date < {{ as_of_date() }}
 ),
 
--- of a week in two parts of the season the larger
+-- Of a week that is over: the limits are those of whole weeks. Of one in two parts of
+-- the season the larger.
 feature_drift as (
     select
         *,
@@ -43,12 +47,16 @@ feature_drift as (
             order by n desc, season_phase asc
         ) as precedence
     from {{ ref('feature_drift_weekly') }}
-    where variant = 'production'
+    where
+        variant = 'production'
+        and {{ dbt.datediff('week_start', as_of_date(), 'day') }} >= 7
 ),
 
 prediction_drift as (
     select * from {{ ref('prediction_drift_daily') }}
-    where variant = 'production'
+    where
+        variant = 'production'
+        and game_date < {{ as_of_date() }}
 ),
 
 concept_drift as (
@@ -56,7 +64,9 @@ concept_drift as (
         *,
         concat(model_id, ' ', cohort_kind, ' ', cohort) as subject
     from {{ ref('concept_drift_weekly') }}
-    where variant = 'production'
+    where
+        variant = 'production'
+        and {{ dbt.datediff('week_start', as_of_date(), 'day') }} >= 7
 ),
 
 data_quality as (

@@ -268,6 +268,29 @@ def test_of_a_week_in_two_parts_of_the_season_the_larger_counts(world: World) ->
     assert world.alerts("feature_psi") == []
 
 
+@pytest.mark.parametrize("rule", ["feature_jump", "cohort_bias"])
+def test_a_week_is_judged_when_it_is_over(world: World, rule: str) -> None:
+    # the clock stands at Monday, the 12th of February: the week of the 5th is over
+    needed = int(RULES.loc[rule, "checks_in_a_row"])
+    running = date(2024, 2, 12) - timedelta(days=7 * (needed - 1))
+    world.look(rule, 9, needed, model_id="too_short", first=running)
+    world.look(rule, 9, needed, model_id="fires", first=running - timedelta(days=7))
+    assert [alert["model_id"] for alert in world.alerts(rule)] == ["fires"]
+
+
+@pytest.mark.parametrize(
+    ("rule", "value"),
+    [("prediction_count", 0.1), ("skewed_features", 1), ("clamped_predictions", 1)],
+)
+def test_a_slate_is_judged_when_its_day_is_over(
+    world: World, rule: str, value: float
+) -> None:
+    # some were asked for, or predicted on what the next build will correct
+    world.look(rule, value, 2, model_id="too_short", first=date(2024, 2, 12))
+    world.look(rule, value, 1, model_id="fires", first=date(2024, 2, 11))
+    assert [alert["model_id"] for alert in world.alerts(rule)] == ["fires"]
+
+
 def trained(model_id: str, day: date, *, promoted: bool = True) -> list[dict[str, Any]]:
     noon = datetime.combine(day, datetime.min.time()) + timedelta(hours=12)
     kinds = ["trained", "staged", "promoted"] if promoted else ["trained"]
