@@ -152,21 +152,8 @@ figures as (
 
     {% endfor -%}
 
-    -- a slate is asked for until it tips off: how many were is known afterwards
-    select
-        'prediction_count' as rule,
-        model_id as subject,
-        model_id,
-        mode,
-        game_date as checked_on,
-        answered_share as value,
-        expected as n
-    from operations
-    where game_date < {{ as_of_date() }}
-
-    union all
-
     {% for rule, value, n in [
+        ('prediction_count', 'answered_share', 'expected'),
         ('missing_features', 'missing_rate', 'predicted'),
         ('skewed_features', 'skewed_share', 'compared'),
         ('wrong_model', 'wrong_model', 'predicted'),

@@ -334,15 +334,6 @@ def test_a_game_day_without_forecasts(world: World) -> None:
     assert alert["closed_on"].date() == date(2024, 1, 4)
 
 
-def test_a_slate_that_is_still_asked_for_is_not_counted(world: World) -> None:
-    today = AS_OF.date()
-    world.look("prediction_count", 0.1, 1, model_id="fires", first=today)
-    assert world.alerts("prediction_count") == []
-    yesterday = today - timedelta(days=1)
-    world.look("prediction_count", 0.1, 1, model_id="fires", first=yesterday)
-    assert len(world.alerts("prediction_count")) == 1
-
-
 def test_the_last_look_of_a_day_counts(world: World) -> None:
     def look(hour: int, failures: int, day: int = 1) -> dict[str, Any]:
         at = datetime(2024, 2, day, hour)
