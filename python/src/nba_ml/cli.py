@@ -6,7 +6,7 @@ Results go to stdout, progress to stderr.
 from __future__ import annotations
 
 from dataclasses import asdict
-from datetime import datetime
+from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,11 +17,15 @@ from nba_ml.cli_monitoring import alerts, backtest, report, retrain, tuned
 from nba_ml.cli_serving import deploy, rollback, serve
 from nba_ml.console import (
     as_json,
+    day_option,
     in_home,
     print_json,
+    print_records,
     print_table,
+    say,
     text,
     training_config,
+    warn,
 )
 from nba_simulator import simulate
 
@@ -106,8 +110,7 @@ def train(
             f"Refitted on all rows ({refit['trees']} trees); differs by "
             f"{refit['agreement_mae']:.2f} points on {refit['agreement_rows']}."
         )
-    for note in done.notes + registry.suspicions(home, done.model_id):
-        click.secho(note, fg="yellow", err=True)
+    warn(done.notes + registry.suspicions(home, done.model_id))
 
 
 def _print_evaluation(manifest: Manifest) -> None:
@@ -146,28 +149,24 @@ def _print_evaluation(manifest: Manifest) -> None:
 
 
 @cli.command()
-@click.option("--date", "day", type=click.DateTime(["%Y-%m-%d"]), help="[next slate]")
+@day_option("--date", "day", help="[next slate]")
 @click.option("--model-id", help="[the production model, else the newest]")
 @click.option(
     "--mode",
     type=click.Choice(["live", "replay", "backfill"]),
     help="[live when the tables are less than 24 hours old, else replay]",
 )
-@click.option(
-    "--since",
-    type=click.DateTime(["%Y-%m-%d"]),
-    help="Replay the past game days from this one on.",
-)
-@click.option("--until", type=click.DateTime(["%Y-%m-%d"]), help="[the last played]")
+@day_option("--since", help="Replay the past game days from this one on.")
+@day_option("--until", help="[the last played]")
 @in_home
 @as_json
 def predict(
     home: Home,
-    day: datetime | None,
+    day: date | None,
     model_id: str | None,
     mode: str | None,
-    since: datetime | None,
-    until: datetime | None,
+    since: date | None,
+    until: date | None,
     json_: bool,
 ) -> None:
     """Predict the points of every expected player of one date.
@@ -186,19 +185,15 @@ def predict(
     if since:
         if day or mode not in (None, "replay"):
             raise click.UsageError("--since is a replay: without --date and --mode.")
-        done = prediction.replay(
-            home, since.date(), until.date() if until else None, model_id
-        )
+        done = prediction.replay(home, since, until, model_id)
         if json_:
             return print_json(asdict(done))
         click.echo(
             f"{done.predictions:,} predictions for {done.game_days} game days, "
             f"{done.first_date} to {done.last_date}, by {done.model_id} (replay)."
         )
-        for note in done.notes:
-            click.secho(note, fg="yellow", err=True)
-        return None
-    slate = prediction.predict(home, day.date() if day else None, model_id, mode)
+        return warn(done.notes)
+    slate = prediction.predict(home, day, model_id, mode)
     if json_:
         facts = {"model_id": slate.model_id, "game_date": slate.game_date}
         facts |= {"mode": slate.mode, "skipped": slate.skipped}
@@ -219,8 +214,7 @@ def predict(
             f"{len(slate.rows)} predictions for {slate.game_date} by {slate.model_id} "
             f"({slate.mode}) {logged}; {slate.skipped} players with too few games."
         )
-    for note in slate.notes:
-        click.secho(note, fg="yellow", err=True)
+    warn(slate.notes)
 
 
 @cli.command()
@@ -274,13 +268,13 @@ def status(home: Home, compare: tuple[str, str] | None, json_: bool) -> None:
         if json_:
             return print_json(pairs)
         shown = ["population", "n", "mae", "other_mae", "mae_difference"]
-        rows = [[text(pair[name]) for name in shown] for pair in pairs]
-        return print_table(["population", "N", *compare, "difference"], rows)
+        header = ["population", "N", *compare, "difference"]
+        return print_records(pairs, shown, header)
     facts = registry.status(home) | {"out_of_step": deployment.differences(home)}
     if json_:
         return print_json(facts)
     shown = ["model_id", "status", "trained_at", "test_mae", "baseline_mae", "skill"]
-    print_table(shown, [[text(m[name]) for name in shown] for m in facts["models"]])
+    print_records(facts["models"], shown)
     if facts["models"]:
         store, name = resolve(home, registry.choose(home, None)["gcs_path"])
         try:
@@ -379,7 +373,7 @@ def check(
     else:
         seen = sources.inspect_tables(engine, minutes)
         size = f"{sum(one.bytes for one in seen):,} bytes"
-        click.echo(f"Read once: {size}; a whole build: make bigquery-cost", err=True)
+        say(f"Read once: {size}; a whole build: make bigquery-cost")
     if json_:
         found = [asdict(one) | {"ok": one.ok} for one in seen]
         print_json({"tables": found, "ignored": [str(file) for file in ignored]})

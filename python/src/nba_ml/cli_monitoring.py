@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
-from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,18 +14,19 @@ from nba_ml import settings
 from nba_ml.cli_serving import worker
 from nba_ml.console import (
     as_json,
+    day_option,
     in_home,
     print_json,
-    print_table,
-    text,
+    print_records,
+    say,
     training_config,
+    warn,
 )
 
 if TYPE_CHECKING:
     from nba_ml.settings import Home
     from nba_ml.training import Config
 
-DAY = click.DateTime(["%Y-%m-%d"])
 webhook = click.option(
     "--webhook",
     metavar="URL",
@@ -46,22 +46,17 @@ webhook = click.option(
     help="The champion; given again, challengers on identical rows.",
 )
 @click.option("--by", type=click.Choice(["season", "month"]), default="season")
-@click.option("--since", type=DAY, help="Only folds that begin then or later.")
-@click.option("--until", type=DAY, help="Only folds that end then or earlier.")
+@day_option("--since", help="Only folds that begin then or later.")
+@day_option("--until", help="Only folds that end then or earlier.")
 @click.option(
-    "--folds", type=click.IntRange(1), help="The last N.  [with --since all, else 3]"
+    "--folds",
+    "count",
+    type=click.IntRange(1),
+    help="The last N.  [with --since all, else 3]",
 )
 @in_home
 @as_json
-def backtest(
-    home: Home,
-    paths: tuple[Path, ...],
-    by: str,
-    since: datetime | None,
-    until: datetime | None,
-    folds: int | None,
-    json_: bool,
-) -> None:
+def backtest(home: Home, paths: tuple[Path, ...], json_: bool, **options: Any) -> None:
     """Train anew before each past season or month, predict it, and say how it went.
 
     Example:
@@ -75,11 +70,8 @@ def backtest(
     configs = dict(backtest.configuration(path) for path in paths)
     if len(configs) < len(paths):
         raise settings.UserError("A configuration is given twice: see --config.")
-    first, last = (day.date() if day else None for day in (since, until))
-    plan = backtest.Plan(by, first, last, folds)
-    done = backtest.run(home, configs, plan, lambda line: click.echo(line, err=True))
-    for note in done.notes:
-        click.secho(note, fg="yellow", err=True)
+    done = backtest.run(home, configs, backtest.Plan(**options), say)
+    warn(done.notes)
     performance = _rows(home, done.backtest_id, "performance", "population")
     comparison = _rows(home, done.backtest_id, "comparison", "other_configuration")
     if json_:
@@ -87,13 +79,16 @@ def backtest(
         return print_json(asdict(done) | facts)
     columns = ["fold", "population", "n", "first_date", "last_date", "mae"]
     columns += [*(f"{name}_mae" for name in BASELINES), "bias", "interval_coverage"]
+    header = [name.removesuffix("_mae").replace("_", " ") for name in columns]
     for name in done.configurations:
         click.echo(f"{name}, mean absolute error in points ({done.backtest_id}):")
-        _print([row for row in performance if row["configuration"] == name], columns)
+        rows = [row for row in performance if row["configuration"] == name]
+        print_records(rows, columns, header)
     champion = done.configurations[0]
     if pairs := [one for one in comparison if one["other_configuration"] == champion]:
         click.echo(f"Challengers beside {champion}: below 0 they are better.")
-        _print(pairs, ["configuration", "fold", "n", "mae_difference", "low", "high"])
+        columns = ["configuration", "fold", "n", "mae_difference", "low", "high"]
+        print_records(pairs, columns)
 
 
 def tuned(home: Home, config: Config, trials: int, is_quiet: bool) -> Config:
@@ -147,30 +142,21 @@ def alerts(home: Home, closed: bool, webhook: str | None, json_: bool) -> None:
     """
     from nba_ml import alerting
 
-    for note in alerting.look(home):
-        click.secho(note, fg="yellow", err=True)
+    warn(alerting.look(home))
     found = alerting.read(home, closed)
+    is_open = [alert["severity"] for alert in found if alert["is_open"]]
+    critical = is_open.count("critical")
     if json_:
         print_json(found)
     else:
-        rows = [
-            [
-                alert["severity"],
-                (alert["opened_on"] or "")[:10],
-                (alert["closed_on"] or "open")[:10],
-                alert["explanation"],
-                alert["remedy"],
-            ]
-            for alert in found
-        ]
-        if rows:
-            print_table(["severity", "opened", "closed", "alert", "what to do"], rows)
-        is_open = [alert["severity"] for alert in found if alert["is_open"]]
-        critical = is_open.count("critical")
+        if found:
+            columns = ["severity", "opened_on", "closed_on", "explanation", "remedy"]
+            header = ["severity", "opened", "closed", "alert", "what to do"]
+            print_records(found, columns, header)
         click.echo(f"{len(is_open)} alerts are open, {critical} of them critical.")
     if webhook:
-        click.echo(f"{alerting.tell(home, webhook)} messages posted.", err=True)
-    if any(one["is_open"] and one["severity"] == "critical" for one in found):
+        say(f"{alerting.tell(home, webhook)} messages posted.")
+    if critical:
         raise SystemExit(1)
 
 
@@ -209,21 +195,15 @@ def retrain(
         if_due,
         partial(alerting.post, webhook) if webhook else None,
         probe.Worker(worker) if worker else None,
-        partial(click.echo, err=True),
+        say,
     )
     if json_:
         print_json(asdict(run))
     else:
         click.echo(f"{run.outcome} ({run.trigger}): {run.explanation}")
-    if run.untold:
-        click.secho(run.untold, fg="yellow", err=True)
+    warn([run.untold] if run.untold else [])
     if not run.is_good:
         raise SystemExit(1)
-
-
-def _print(records: list[dict[str, Any]], columns: list[str]) -> None:
-    header = [name.removesuffix("_mae").replace("_", " ") for name in columns]
-    print_table(header, [[text(row[name]) for name in columns] for row in records])
 
 
 def _rows(home: Home, backtest_id: str, view: str, key: str) -> list[dict[str, Any]]:

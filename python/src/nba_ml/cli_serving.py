@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from nba_ml import settings
-from nba_ml.console import as_json, in_home, print_json
+from nba_ml.console import as_json, in_home, print_json, say
 
 if TYPE_CHECKING:
     from nba_ml.deployment import Deployed
@@ -68,7 +68,7 @@ def deploy(
         **options,
     )
     through = probe.Worker(worker) if worker else None
-    _print_deployed(deployment.deploy(home, version, plan, through, _say), json_)
+    _print_deployed(deployment.deploy(home, version, plan, through, say), json_)
 
 
 @click.command()
@@ -93,12 +93,8 @@ def rollback(
     from nba_ml import deployment, probe
 
     through = probe.Worker(worker) if worker else None
-    done = deployment.rollback(home, model_id, reason, through, _say)
+    done = deployment.rollback(home, model_id, reason, through, say)
     _print_deployed(done, json_)
-
-
-def _say(line: str) -> None:
-    click.echo(line, err=True)
 
 
 def _print_deployed(done: Deployed, json_: bool) -> None:

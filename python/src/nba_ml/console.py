@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,21 @@ training_config = click.option(
     show_default="python/config/training.yml",
     help="What to train.",
 )
+day_option = partial(
+    click.option,
+    type=click.DateTime(["%Y-%m-%d"]),
+    callback=lambda _context, _parameter, moment: moment and moment.date(),
+)
+
+
+def say(line: str) -> None:
+    """Progress."""
+    click.echo(line, err=True)
+
+
+def warn(notes: Iterable[str]) -> None:
+    for note in notes:
+        click.secho(note, fg="yellow", err=True)
 
 
 def print_json(value: Any) -> None:
@@ -45,6 +61,15 @@ def print_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     console = Console()
     width = console.width if console.is_terminal else 160
     Console(width=width, markup=False).print(table)
+
+
+def print_records(
+    records: Sequence[Mapping[str, Any]],
+    columns: Sequence[str],
+    header: Sequence[str] = (),
+) -> None:
+    rows = [[text(record[name]) for name in columns] for record in records]
+    print_table(header or [name.replace("_", " ") for name in columns], rows)
 
 
 def text(value: Any) -> str:
