@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from contextlib import suppress
 from typing import Any
@@ -17,7 +16,7 @@ from nba_ml import deployment, spool
 from nba_ml.files import locked
 from nba_ml.settings import Home, UserError, clock
 from nba_ml.spool import Event
-from nba_ml.warehouse import WarehouseUnavailable, connect
+from nba_ml.warehouse import WarehouseUnavailable, connect, records
 
 # a message is repeated after 0, 1, 2 and 4 seconds, or when the webhook says
 PATIENCE = Retry(
@@ -48,8 +47,7 @@ def look(home: Home) -> list[str]:
         "failures": len(found),
         "explanation": "\n".join(found),
     }
-    written = spool.write(home.spool, [Event("health_checks", row)])
-    return spool.try_sync(home, written)[1]
+    return spool.record(home, "health_checks", [row])[1]
 
 
 def read(home: Home, closed: bool = False) -> list[dict[str, Any]]:
@@ -59,9 +57,7 @@ def read(home: Home, closed: bool = False) -> list[dict[str, Any]]:
         "order by is_open desc, severity, opened_on desc, rule, subject",
         [closed],
     )
-    text = found.to_json(orient="records", date_format="iso", double_precision=10)
-    rows: list[dict[str, Any]] = json.loads(text)
-    return rows
+    return records(found)
 
 
 def tell(home: Home, url: str) -> int:

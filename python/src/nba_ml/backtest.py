@@ -167,16 +167,16 @@ def run(
         whole = replace(config, earlier_seasons=True)
         frames[name] = training.read_frame(warehouse, whole, build["as_of"])
         training.check_frame(frames[name], catalog)
-    rows = {name: pd.MultiIndex.from_frame(f[KEYS]) for name, f in frames.items()}
-    shared = reduce(pd.MultiIndex.intersection, rows.values())
+    keys = {name: pd.MultiIndex.from_frame(f[KEYS]) for name, f in frames.items()}
+    shared = reduce(pd.MultiIndex.intersection, keys.values())
     champion = next(iter(configs))
-    chosen = folds(frames[champion][rows[champion].isin(shared)], plan)
+    chosen = folds(frames[champion][keys[champion].isin(shared)], plan)
     work = [(fold, name) for fold in chosen for name in configs]
     for fold, name in work:
         parts(frames[name], fold, configs[name])  # refused before hours of training
     now = settings.clock()
     backtest_id = f"{now:%Y%m%dT%H%M%S}-{uuid4().hex[:8]}"
-    events = []
+    rows = []
     for number, (fold, name) in enumerate(work, start=1):
         split = parts(frames[name], fold, configs[name])
         label = f"{number} of {len(work)}: {fold.name} by {name}"
@@ -192,9 +192,7 @@ def run(
         found = found[pd.MultiIndex.from_frame(found[KEYS]).isin(shared)]
         days = found.select_dtypes("datetime").columns
         found[days] = found[days].apply(lambda day: day.dt.strftime("%Y-%m-%d"))
-        events += [
-            spool.Event("backtest_results", {"event_id": str(uuid4()), **row})
-            for row in found.to_dict("records")
-        ]
-    is_synced, notes = spool.try_sync(home, spool.write(home.spool, events))
+        found["event_id"] = [str(uuid4()) for _ in found.index]
+        rows += found.to_dict("records")
+    is_synced, notes = spool.record(home, "backtest_results", rows)
     return Backtest(backtest_id, list(configs), is_synced, notes)

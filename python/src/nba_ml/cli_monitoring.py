@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -207,14 +206,11 @@ def retrain(
 
 
 def _rows(home: Home, backtest_id: str, view: str, key: str) -> list[dict[str, Any]]:
-    from nba_ml.warehouse import connect
+    from nba_ml.warehouse import connect, records
 
     frame = connect(home).read(
         f"select * from backtest_{view} where backtest_id = ?"
         f" order by configuration, fold = 'all', fold, {key}",
         [backtest_id],
     )
-    found: list[dict[str, Any]] = json.loads(
-        frame.to_json(orient="records", date_format="iso", double_precision=10)
-    )
-    return found
+    return records(frame)

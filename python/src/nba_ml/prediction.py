@@ -81,10 +81,7 @@ def predict(
         for other in publishing.served_feature_versions(home):
             if other != version:
                 publishing.publish(home, other, day, pointer.mode)
-    written = spool.write(
-        home.spool, [spool.Event("prediction_log", row) for row in rows]
-    )
-    is_synced, notes = spool.try_sync(home, written)
+    is_synced, notes = spool.record(home, "prediction_log", rows)
     return Slate(
         model_id=model.manifest.model_id,
         game_date=date.fromisoformat(pointer.game_date),
@@ -128,10 +125,7 @@ def replay(
             f"The store has no played regular-season game from {since} to "
             f"{until or 'now'}. See nba-ml status for its dates."
         )
-    written = spool.write(
-        home.spool, [spool.Event("prediction_log", row) for row in rows]
-    )
-    is_synced, notes = spool.try_sync(home, written)
+    is_synced, notes = spool.record(home, "prediction_log", rows)
     return Replayed(
         manifest.model_id, days[0], days[-1], len(days), len(rows), is_synced, notes
     )

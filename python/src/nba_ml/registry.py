@@ -18,7 +18,7 @@ from nba_ml import artefact, settings, spool
 from nba_ml.artefact import Version
 from nba_ml.settings import Home, UserError
 from nba_ml.store import open_store, resolve
-from nba_ml.warehouse import connect
+from nba_ml.warehouse import connect, records
 
 BUMPS = ("patch", "minor", "major")
 
@@ -214,10 +214,10 @@ def status(home: Home) -> dict[str, Any]:
     files = spool.pending(home.spool)
     live = models.loc[models["status"] == "production", "model_id"]
     return {
-        "models": _plain(models),
+        "models": records(models),
         "live_model_id": live.iloc[0] if len(live) else None,
         "warehouse": warehouse.where,
-        "data": _plain(data)[0] if len(data) else None,
+        "data": records(data)[0] if len(data) else None,
         "spool": {"files": len(files), "oldest": files[0].name if files else None},
         "orphans": list(_orphans(home, models)),
     }
@@ -234,7 +234,7 @@ def compare(home: Home, model_id: str, other_model_id: str) -> list[dict[str, An
         raise UserError(
             f"{model_id} and {other_model_id} share no test rows; see: nba-ml status"
         )
-    return _plain(found)
+    return records(found)
 
 
 def _orphans(home: Home, models: pd.DataFrame) -> Iterator[str]:
@@ -252,10 +252,3 @@ def _orphans(home: Home, models: pd.DataFrame) -> Iterator[str]:
         place, name = resolve(home, location)
         if place.uri(name) not in stored and name not in place.names():
             yield f"{model_id}: registered, but {place.uri(name)} is missing"
-
-
-def _plain(frame: pd.DataFrame) -> list[dict[str, Any]]:
-    rows: list[dict[str, Any]] = json.loads(
-        frame.to_json(orient="records", date_format="iso", double_precision=10)
-    )
-    return rows

@@ -12,7 +12,6 @@ from nba_ml import deployment, registry, serving, spool, training
 from nba_ml.deployment import Occupied, Plan
 from nba_ml.probe import Probe
 from nba_ml.settings import Home, UserError, clock
-from nba_ml.spool import Event
 from nba_ml.store import Busy, alone
 from nba_ml.warehouse import connect
 
@@ -67,7 +66,9 @@ def retrain(
             if lock.is_inherited:
                 _end(home, Run(explanation="It died; the next run does its work."))
             try:
-                _work(home, config, if_due, run, probe, say)
+                run.outcome, run.explanation = _work(
+                    home, config, if_due, run, probe, say
+                )
             except Exception as error:
                 run.outcome = "refused" if isinstance(error, Refused) else "failed"
                 run.explanation = getattr(error, "message", "") or repr(error)
@@ -88,16 +89,15 @@ def _work(
     run: Run,
     probe: Probe | None,
     say: Say,
-) -> None:
-    """The steps; `run` has what they came to."""
+) -> tuple[str, str]:
+    """The steps: outcome and explanation; `run` has what is known before."""
     spool.sync(home)
     _refuse_old_tables(home)
     due = _due(home, config)
     for evidence in due.values():
         say(evidence)
     if if_due and not due:
-        run.outcome, run.explanation = "not_due", "No trigger asks for a model."
-        return
+        return "not_due", "No trigger asks for a model."
     run.trigger = ",".join(due) or run.trigger
     obstacles = connect(home).read("select explanation from retraining_obstacles")
     if len(obstacles):
@@ -112,13 +112,10 @@ def _work(
     model, version = models[model_id], trained.manifest.model_version
     is_placed = model["status"] in ("production", "retired")
     if not trained.is_new and (is_placed or model["details"].get("mode") == "split"):
-        run.outcome = "not_due"
-        run.explanation = f"Nothing changed since {model_id} ({model['status']})."
-        return
+        return "not_due", f"Nothing changed since {model_id} ({model['status']})."
     if broken := deployment.read_gates(home, model_id)[1]:
-        run.outcome = "gates_failed"
-        run.explanation = "\n".join([f"{model_id} may not be promoted:", *broken])
-        return
+        text = "\n".join([f"{model_id} may not be promoted:", *broken])
+        return "gates_failed", text
     next_step = f"No model is in production. Next: nba-ml deploy {version}"
     if any(one["status"] == "production" for one in models.values()):
         try:
@@ -126,24 +123,21 @@ def _work(
             next_step = f"It is in the shadow. To promote it: nba-ml deploy {version}"
         except Occupied as error:
             next_step = f"It is not in the shadow: {error.message}"
-    run.outcome = "registered"
-    run.explanation = f"{model_id} is registered, and its gates hold. {next_step}"
+    text = f"{model_id} is registered, and its gates hold. {next_step}"
+    return "registered", text
 
 
 def _refuse_old_tables(home: Home) -> None:
-    [build] = (
-        connect(home)
-        .read(
-            "select as_of, limit_value from build_info cross join retraining_limits"
-            " where limit_name = 'tables_age'"
-        )
-        .to_dict("records")
+    found = connect(home).read(
+        "select as_of, limit_value from build_info cross join retraining_limits"
+        " where limit_name = 'tables_age'"
     )
-    hours = (clock() - build["as_of"]) / timedelta(hours=1)
-    if hours > build["limit_value"]:
+    [(as_of, limit)] = found.itertuples(index=False)
+    hours = (clock() - as_of) / timedelta(hours=1)
+    if hours > limit:
         raise Refused(
-            f"The tables are {hours:.0f} hours old, and {build['limit_value']} are the "
-            "limit. Run: dbt build"
+            f"The tables are {hours:.0f} hours old, and {limit} are the limit. "
+            "Run: dbt build"
         )
 
 
@@ -171,8 +165,7 @@ def _end(home: Home, run: Run, tell: Say | None = None) -> None:
         "model_id": run.model_id,
         "explanation": run.explanation,
     }
-    written = spool.write(home.spool, [Event("retraining_runs", row)])
-    spool.try_sync(home, written)
+    spool.record(home, "retraining_runs", [row])
     if tell and run.outcome != "not_due":
         try:
             tell(f"Retraining ({run.trigger}): {run.outcome}. {run.explanation}")

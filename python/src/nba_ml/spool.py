@@ -120,6 +120,13 @@ def sync(home: Home) -> Synced:
         return _load(warehouse, batches, result)
 
 
+def record(
+    home: Home, table: str, rows: Iterable[Mapping[str, Any]]
+) -> tuple[bool, list[str]]:
+    """Write rows that must not be lost, and sync: whether they are in; notes."""
+    return try_sync(home, write(home.spool, [Event(table, row) for row in rows]))
+
+
 def try_sync(home: Home, written: Path) -> tuple[bool, list[str]]:
     """Sync after writing events that must not be lost: whether they are in; notes."""
     try:

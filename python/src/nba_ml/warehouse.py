@@ -6,6 +6,7 @@ bigquery.py, whose packages nobody needs who does not use it.
 
 from __future__ import annotations
 
+import json
 import re
 import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -194,6 +195,13 @@ def typed(table: pa.Table) -> pd.DataFrame:
     """A frame whose types do not depend on the engine (Warehouse.read)."""
     plain = pa.schema(field.with_type(_plain(field.type)) for field in table.schema)
     return table.cast(plain).to_pandas(types_mapper=_DTYPES.get)
+
+
+def records(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    """Rows of `Warehouse.read` as JSON has them: moments in ISO 8601, None for NULL."""
+    text = frame.to_json(orient="records", date_format="iso", double_precision=10)
+    found: list[dict[str, Any]] = json.loads(text)
+    return found
 
 
 _DTYPES = {pa.int64(): pd.Int64Dtype(), pa.bool_(): pd.BooleanDtype()}
