@@ -25,7 +25,15 @@ from nba_ml.scoring import Scorer
 from nba_ml.serving import ProductionModel, StagingModel
 from nba_ml.settings import Home, UserError, clock
 from nba_ml.spool import Event
-from nba_ml.store import Held, Missing, Store, Taken, alone, open_store, resolve
+from nba_ml.store import (
+    Held,
+    Missing,
+    Store,
+    alone,
+    open_store,
+    overwrite,
+    resolve,
+)
 from nba_ml.warehouse import WarehouseUnavailable, connect
 
 SIZES = 1_000, 200_000_000  # bytes of a model file
@@ -134,7 +142,9 @@ def align(home: Home) -> serving.ServingConfig:
             others = [name for name in others if _folder(name) != _folder(kept)]
             if kept not in names:  # somebody moved it: bring it back
                 for name in others:
-                    _write(store, f"{_folder(kept)}/{_file(name)}", store.read(name)[0])
+                    overwrite(
+                        store, f"{_folder(kept)}/{_file(name)}", store.read(name)[0]
+                    )
             for name in others:
                 store.delete(name)
     return config
@@ -232,16 +242,6 @@ def _file(name: str) -> str:
     return PurePosixPath(name).name
 
 
-def _write(store: Store, name: str, content: bytes) -> None:
-    """Write a file that an attempt which was killed may have left there."""
-    try:
-        store.write(name, content)
-    except Taken:
-        existing, generation = store.read(name)
-        if existing != content:
-            store.write(name, content, generation)
-
-
 def _copy(home: Home, model: Model, folder: str) -> str:
     """Copy a model's files to `folder` of the store; what its gcs_path will be."""
     source, name = resolve(home, model["gcs_path"])
@@ -251,7 +251,7 @@ def _copy(home: Home, model: Model, folder: str) -> str:
         is_there = source.uri(found) == store.uri(target)
         if is_there or _folder(found) != _folder(name):
             continue
-        _write(store, target, source.read(found)[0])
+        overwrite(store, target, source.read(found)[0])
     target = f"{folder}/{_file(name)}"
     return store.uri(target).removeprefix(f"{home.models}/")
 

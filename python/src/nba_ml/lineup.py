@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable
+import time
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
+from uuid import uuid4
 
-from nba_ml import artefact, serving
+from nba_ml import artefact, serving, settings
 from nba_ml.artefact import Model
 from nba_ml.scoring import Scorer, UnknownPlayer, bucket
 from nba_ml.serving import Pointer, ProductionModel, ServingConfig, StagingModel
 from nba_ml.settings import Home, UserError
+from nba_ml.spool import Event
 from nba_ml.store import Store, resolve
 
 Row = dict[str, Any]
+Asked = tuple[str, str | None]  # player_lookup and game_id
 
 
 class NotServed(UserError):
@@ -74,7 +78,7 @@ class Lineup:
     def answer(
         self,
         request_id: str,
-        players: Iterable[tuple[str, str | None]] | None = None,
+        players: Iterable[Asked] | None = None,
         game_date: str | None = None,
     ) -> tuple[list[Row], list[Row]]:
         """Rows of prediction_log: the answers in order, and what only the log gets.
@@ -125,6 +129,55 @@ class Lineup:
             with suppress(UnknownPlayer):
                 twins[i] = scorer.position(player, game)
         return twins
+
+
+@dataclass
+class Exchange:
+    """One request, and what the log will have of it.
+
+    `answers` are rows of prediction_log; `unseen` are those that only the log gets.
+    """
+
+    route: str
+    model_id: str | None
+    request_id: str = field(default_factory=lambda: str(uuid4()))
+    requested_at: str = field(default_factory=lambda: settings.clock().isoformat())
+    begun: float = field(default_factory=time.perf_counter)
+    status: int = 0
+    answers: Sequence[Row] = ()
+    unseen: Sequence[Row] = ()
+    is_begun: bool = False
+    is_last: bool = False  # it is given even when it cannot be logged
+
+    def ask(
+        self, found: Lineup, players: Sequence[Asked], game_date: str | None = None
+    ) -> Sequence[Row]:
+        """Answers of `found` for `players`, kept for the log. Raises UserError."""
+        self.model_id = found.champion.place.model_id
+        answers = found.answer(self.request_id, players, game_date)
+        self.answers, self.unseen = answers
+        return self.answers
+
+    @property
+    def seconds(self) -> float:
+        return time.perf_counter() - self.begun
+
+    def events(self) -> list[Event]:
+        """Predictions, and the request: its latency is the time until this moment."""
+        answers, unseen = self.answers, self.unseen
+        if self.status != 200:
+            answers = unseen = ()
+        row = {
+            "request_id": self.request_id,
+            "route": self.route,
+            "status": self.status,
+            "row_count": len(answers),
+            "latency_ms": self.seconds * 1000,
+            "requested_at": self.requested_at,
+            "model_id": self.model_id,
+        }
+        found = [Event("prediction_log", row) for row in (*answers, *unseen)]
+        return [*found, Event("request_log", row)]
 
 
 def load(home: Home, before: Lineup | None = None) -> Lineup:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from contextlib import suppress
 from pathlib import Path
 from string import Template
 from typing import Any
@@ -15,7 +14,7 @@ from markdown_it import MarkdownIt
 from nba_ml import registry, settings
 from nba_ml.evaluation import BASELINES, INTERVAL
 from nba_ml.settings import Home, UserError
-from nba_ml.store import NEW, Missing, resolve
+from nba_ml.store import overwrite, resolve
 from nba_ml.warehouse import connect
 
 MARKDOWN, PAGE = ".card.md", ".card.html"
@@ -70,10 +69,8 @@ def write(home: Home, model_id: str) -> str:
     card = render(home, model_id)
     store, name = resolve(home, registry.choose(home, model_id)["gcs_path"])
     for ending, text in ((MARKDOWN, card), (PAGE, page(card))):
-        written, generation = name.replace(".json", ending), NEW
-        with suppress(Missing):
-            _, generation = store.read(written)
-        store.write(written, text.encode(), generation)
+        written = name.replace(".json", ending)
+        overwrite(store, written, text.encode())
     return store.uri(written)
 
 

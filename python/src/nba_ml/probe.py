@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass, field
 from typing import Any, Protocol
-from uuid import uuid4
 
 import requests
 
 from nba_ml import lineup, settings, spool
-from nba_ml.lineup import Lineup
+from nba_ml.lineup import Exchange, Lineup
 from nba_ml.settings import Home, UserError
 
 
@@ -96,26 +94,14 @@ class InProcess:
         self.look()
         answers, events = [], []
         for player in players:
-            request_id, begun, status = str(uuid4()), time.perf_counter(), 200
-            rows: list[dict[str, Any]] = []
+            exchange = Exchange("/predict", None)
             try:
                 if self._lineup is None:
                     raise UserError("No model is in production.")
-                rows, extra = self._lineup.answer(request_id, [(player, None)])
-                answers += rows
-                events += [spool.Event("prediction_log", row) for row in rows + extra]
+                answers += exchange.ask(self._lineup, [(player, None)])
+                exchange.status = 200
             except UserError:
-                status = 503
-            serves = self._lineup and self._lineup.config.production_model
-            request = {
-                "request_id": request_id,
-                "route": "/predict",
-                "status": status,
-                "row_count": len(rows),
-                "latency_ms": (time.perf_counter() - begun) * 1000,
-                "requested_at": settings.clock().isoformat(),
-                "model_id": serves.model_id if serves else None,
-            }
-            events.append(spool.Event("request_log", request))
+                exchange.status = 503
+            events += exchange.events()
         spool.write(self.home.spool, events)
         return answers

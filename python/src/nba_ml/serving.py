@@ -16,7 +16,7 @@ from pydantic import ConfigDict, Field, TypeAdapter
 
 from nba_ml.artefact import FeatureSet, feature_matrix
 from nba_ml.settings import Home, UserError
-from nba_ml.store import NEW, Bucket, Folder, Missing, Store, Taken
+from nba_ml.store import NEW, Bucket, Folder, Missing, Store, Taken, overwrite
 
 CONFIG = "model_config.yaml"
 KEYS = ["game_id", "player_lookup", "game_date", "games_played_prior"]
@@ -166,16 +166,9 @@ def take_snapshot(
 
 def publish(store: Store, pointer: Pointer, content: bytes) -> None:
     """Make a snapshot what workers read: the file first, then the pointer to it."""
-    try:
-        store.write(pointer.path, content)
-    except Taken:  # the same features were published before, or what is left of them
-        there, generation = store.read(pointer.path)
-        if there != content:
-            store.write(pointer.path, content, generation)
-    name, replaced = Pointer.name(pointer.feature_version), NEW
-    with suppress(Missing):
-        _, replaced = store.read(name)
-    store.write(name, json.dumps(asdict(pointer), indent=2).encode(), replaced)
+    overwrite(store, pointer.path, content)
+    text = json.dumps(asdict(pointer), indent=2)
+    overwrite(store, Pointer.name(pointer.feature_version), text.encode())
 
 
 def read_pointer(store: Store, version: str) -> Pointer:

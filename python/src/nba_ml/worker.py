@@ -15,16 +15,14 @@ import logging
 import signal
 import sys
 import threading
-import time
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager, suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from datetime import datetime
 from functools import partial
 from importlib.metadata import version
 from typing import Annotated, Any, TypeVar
-from uuid import uuid4
 
 import prometheus_client as prometheus
 import uvicorn
@@ -38,10 +36,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from nba_ml import lineup, settings, spool
 from nba_ml.journal import Journal, Segment, Stdout
-from nba_ml.lineup import Lineup, NoModel, NotServed, Row
+from nba_ml.lineup import Asked, Exchange, Lineup, NoModel, NotServed, Row
 from nba_ml.scoring import Scorer, UnknownPlayer
 from nba_ml.settings import Home, UserError
-from nba_ml.spool import Event
 
 BUCKETS = (0.001, 0.002, 0.003, 0.005, 0.01, 0.015, 0.025, 0.05, 0.1, 0.25, 1)
 LARGEST = 64 * 1024  # bytes of a body
@@ -51,7 +48,6 @@ LOGGED = {"/predict", "/predict/slate", "other"}  # rows of request_log
 ROUTES = LOGGED | PROBES | {"/model", "/metrics", "/openapi.json"}
 log = logging.getLogger("nba_ml.worker")
 T = TypeVar("T")
-Asked = tuple[str, str | None]  # player_lookup and game_id
 Key = Annotated[str, Field(min_length=1, max_length=100)]
 Day = Annotated[
     str,
@@ -294,61 +290,6 @@ class ClientGone(Exception):
     """The client closed the connection before its request was complete."""
 
 
-@dataclass
-class Exchange:
-    """One request, and what the log will have of it.
-
-    `answers` are rows of prediction_log; `unseen` are those that only the log gets.
-    """
-
-    route: str
-    model_id: str | None
-    request_id: str = field(default_factory=lambda: str(uuid4()))
-    requested_at: str = field(default_factory=lambda: settings.clock().isoformat())
-    begun: float = field(default_factory=time.perf_counter)
-    status: int = 0
-    answers: Sequence[Row] = ()
-    unseen: Sequence[Row] = ()
-    is_begun: bool = False
-    is_last: bool = False  # it is given even when it cannot be logged
-
-    def ask(
-        self, found: Lineup, players: Sequence[Asked], game_date: str | None
-    ) -> Sequence[Row]:
-        """Answers of `found` for `players`, kept for the log. Raises UserError."""
-        self.model_id = found.champion.place.model_id
-        answers = found.answer(self.request_id, players, game_date)
-        self.answers, self.unseen = answers
-        return self.answers
-
-    @property
-    def seconds(self) -> float:
-        return time.perf_counter() - self.begun
-
-    def events(self) -> list[Event]:
-        """Predictions, and the request: its latency is the time until this moment."""
-        answers, unseen = self.answers, self.unseen
-        if self.status != 200:
-            answers = unseen = ()
-        row = {
-            "request_id": self.request_id,
-            "route": self.route,
-            "status": self.status,
-            "row_count": len(answers),
-            "latency_ms": self.seconds * 1000,
-            "requested_at": self.requested_at,
-            "model_id": self.model_id,
-        }
-        found = [Event("prediction_log", row) for row in (*answers, *unseen)]
-        return [*found, Event("request_log", row)]
-
-    def problem(self, status: int, error: str) -> Response:
-        """An answer that is none: why, in a sentence."""
-        content = {"error": error, "request_id": self.request_id}
-        headers = {401: {"www-authenticate": "Bearer"}, 413: {"connection": "close"}}
-        return _json(content, status, headers.get(status))
-
-
 class Gate:
     """Around the application: token and size before it, the log behind it.
 
@@ -386,7 +327,7 @@ class Gate:
         try:
             refusal = self._refusal(scope, exchange)
             if not refusal and (content := await _read(receive)) is None:
-                refusal = exchange.problem(413, TOO_LARGE)
+                refusal = _problem(exchange, 413, TOO_LARGE)
 
             async def body() -> Message:
                 return {"type": "http.request", "body": content}
@@ -404,7 +345,7 @@ class Gate:
             facts = {"request_id": exchange.request_id}
             log.error(text, exc_info=trace, extra={"facts": facts})
             exchange.is_last = True
-            await exchange.problem(status, text)(scope, receive, answer)
+            await _problem(exchange, status, text)(scope, receive, answer)
         self._note(exchange)
 
     def _refusal(self, scope: Scope, exchange: Exchange) -> Response | None:
@@ -413,9 +354,9 @@ class Gate:
             given = headers.get(b"authorization", b"")
             if not hmac.compare_digest(given, self.expected):
                 text = "Send the header Authorization: Bearer and the token."
-                return exchange.problem(401, text)
+                return _problem(exchange, 401, text)
         if int(headers.get(b"content-length", 0)) > LARGEST:
-            return exchange.problem(413, TOO_LARGE)
+            return _problem(exchange, 413, TOO_LARGE)
         return None
 
     def _note(self, exchange: Exchange) -> None:
@@ -551,7 +492,7 @@ def create_app(
     async def refuse(request: Request, error: UserError) -> Response:
         is_absent = isinstance(error, (UnknownPlayer, NotServed))
         exchange: Exchange = request.scope["exchange"]
-        return exchange.problem(404 if is_absent else 503, error.message)
+        return _problem(exchange, 404 if is_absent else 503, error.message)
 
     @app.exception_handler(RequestValidationError)
     async def invalid(request: Request, error: RequestValidationError) -> Response:
@@ -559,14 +500,14 @@ def create_app(
             f"{'.'.join(str(part) for part in one['loc'])}: {one['msg']}"
             for one in error.errors()[:3]
         ]
-        return request.scope["exchange"].problem(422, "; ".join(found))
+        return _problem(request.scope["exchange"], 422, "; ".join(found))
 
     @app.exception_handler(HTTPException)
     async def other(request: Request, error: HTTPException) -> Response:
         # 400: a body that is no JSON at all, as if it were JSON of another form
         status = 422 if error.status_code == 400 else error.status_code
         text = f"{error.detail}. GET /openapi.json lists what there is."
-        answer = request.scope["exchange"].problem(status, text)
+        answer = _problem(request.scope["exchange"], status, text)
         answer.headers.update(error.headers or {})
         return answer
 
@@ -653,6 +594,13 @@ def _expected(
 
 def _shown(row: Row) -> Row:
     return {name: row[name] for name in Prediction.model_fields}
+
+
+def _problem(exchange: Exchange, status: int, error: str) -> Response:
+    """An answer that is none: why, in a sentence."""
+    content = {"error": error, "request_id": exchange.request_id}
+    headers = {401: {"www-authenticate": "Bearer"}, 413: {"connection": "close"}}
+    return _json(content, status, headers.get(status))
 
 
 def _json(
