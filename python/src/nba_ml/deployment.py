@@ -142,9 +142,8 @@ def align(home: Home) -> serving.ServingConfig:
             others = [name for name in others if _folder(name) != _folder(kept)]
             if kept not in names:  # somebody moved it: bring it back
                 for name in others:
-                    overwrite(
-                        store, f"{_folder(kept)}/{_file(name)}", store.read(name)[0]
-                    )
+                    back = f"{_folder(kept)}/{_file(name)}"
+                    overwrite(store, back, store.read(name)[0])
             for name in others:
                 store.delete(name)
     return config
@@ -189,19 +188,9 @@ def differences(home: Home) -> list[str]:
 
 
 def read_models(home: Home) -> list[Model]:
-    """The registry, oldest model first, with the details of the last change."""
-    found = connect(home).read(
-        "select registry.*, coalesce(changes.details, '{}') as details"
-        " from model_registry as registry"
-        " left join (select model_id, details, row_number() over (partition by model_id"
-        " order by event_at desc, event_sequence desc) as recency from model_events"
-        " where event_type in ('staged', 'promoted', 'rolled_back')) as changes"
-        " on registry.model_id = changes.model_id and changes.recency = 1"
-    )
-    rows = found.to_dict("records")
-    for row in rows:
-        row["details"] = json.loads(row["details"])
-    return sorted(rows, key=lambda row: Version.parse(row["model_version"]))
+    """The registry, oldest model first."""
+    models = connect(home).read("select * from model_registry").to_dict("records")
+    return sorted(models, key=lambda model: Version.parse(model["model_version"]))
 
 
 def read_gates(home: Home, model_id: str) -> tuple[int, list[str]]:
@@ -221,12 +210,10 @@ def _served(
     production = staging = None
     for model in models:
         file = (model["model_id"], model["gcs_path"], model["artifact_sha256"])
-        details = model["details"]
         if model["status"] == "production":
-            production = ProductionModel(*file, details.get("load_strategy", "eager"))
+            production = ProductionModel(*file, model["load_strategy"])
         if model["status"] == "staging":
-            split, mode = details.get("traffic_split", 0.0), details.get("mode")
-            staging = StagingModel(*file, split, mode or "shadow")
+            staging = StagingModel(*file, model["traffic_split"], model["mode"])
     return production, staging
 
 
@@ -329,7 +316,7 @@ class _Run:
             align(self.home)
         live, staged = self._in("production"), self._in("staging")
         target = self._find(model_id) if model_id else None
-        if died and staged and not self._is_deliberate(staged):
+        if died and staged and not staged["is_challenger"]:
             # the rest of a deployment: all that is to be taken back, or in the way
             if target is None or target["model_id"] == staged["model_id"]:
                 self._begin(staged["model_id"], f"withdraw, {reason}")
@@ -419,24 +406,24 @@ class _Run:
 
     def _stage(self, model: Model) -> None:
         model_id = model["model_id"]
-        location = _copy(self.home, model, "staging")
-        self._step("upload", location)
-        self._place(model_id, location, "shadow", 0.0)
+        details = {"mode": "shadow", "traffic_split": 0.0}
+        staged = self._move("staged", model, "staging", **details)
+        self._step("upload", staged.row["gcs_path"])
+        self._change([staged])
         self._step(
             "write configuration", f"generation {self._done(model_id).generation}"
         )
-        self._await(model)
-
-    def _place(self, model_id: str, location: str, mode: str, share: float) -> None:
-        details = {"mode": mode, "traffic_split": share}
-        self._change(self._event("staged", model_id, location, **details))
+        is_first = self._in("production") is None
+        if not is_first and (problem := self._missing(model, "staging")):
+            self._later(problem)
 
     def _challenge(self, model: Model) -> None:
         """After the smoke tests, answers of a challenger may reach users."""
         share = self.plan.traffic_split
         if self.plan.mode == "split":
-            location = self._find(model["model_id"])["gcs_path"]
-            self._place(model["model_id"], location, "split", share)
+            staged = self._find(model["model_id"])
+            details = {"mode": "split", "traffic_split": share}
+            self._change([self._move("staged", staged, "staging", **details)])
         self._step("challenge", f"answers {share:.0%} of the players")
 
     def _smoke_test(self, model: Model, players: list[str]) -> None:
@@ -461,15 +448,12 @@ class _Run:
 
     def _promote(self, model: Model) -> None:
         model_id, live = model["model_id"], self._in("production")
-        location = _copy(self.home, model, "production")
         changes = []
         if live:
-            archive = _copy(self.home, live, "archive")
-            changes = self._event(
-                "retired", live["model_id"], archive, replaced_by=model_id
-            )
+            changes = [self._move("retired", live, "archive", replaced_by=model_id)]
         details = {"load_strategy": self.plan.load_strategy}
-        self._change(changes + self._event("promoted", model_id, location, **details))
+        changes += [self._move("promoted", model, "production", **details)]
+        self._change(changes)
         self._step("promote", f"generation {self._done(model_id).generation}")
 
     def _watch(self, model: Model, players: list[str]) -> None:
@@ -536,11 +520,9 @@ class _Run:
             place = resolve(self.home, target["gcs_path"])
             artefact.load(*place, features.features, target["artifact_sha256"])
         if live:
-            archive = _copy(self.home, live, "archive")
-            changes = self._event("retired", live["model_id"], archive, reason=reason)
+            changes = [self._move("retired", live, "archive", reason=reason)]
         if target:
-            location = _copy(self.home, target, "production")
-            changes += self._event("rolled_back", target["model_id"], location)
+            changes += [self._move("rolled_back", target, "production")]
         self._change(changes)
         if target:
             self._step("roll back", reason)
@@ -558,15 +540,14 @@ class _Run:
             return serving.read_snapshot(store, serving.read_pointer(store, version))
 
     def _withdraw(self, model: Model, reason: str) -> None:
-        archive = _copy(self.home, model, "archive")
-        self._change(self._event("retired", model["model_id"], archive, reason=reason))
+        self._change([self._move("retired", model, "archive", reason=reason)])
 
     def _make_room(self, model_id: str) -> None:
         """Another challenger goes, when it is the rest of a deployment that died."""
         other = self._in("staging")
         if other is None or other["model_id"] == model_id:
             return
-        if self._is_deliberate(other):
+        if other["is_challenger"]:
             raise Occupied(
                 f"{other['model_id']} is the challenger. Withdraw it first: nba-ml "
                 f"rollback {other['model_id']}"
@@ -579,36 +560,22 @@ class _Run:
     def _died(self) -> Died | None:
         """The last deployment or rollback, when it has no end; all events are in."""
         self._sync()
-        warehouse = connect(self.home)
-        [last] = warehouse.read(
-            "select max(event_at) as event_at from model_events"
-        ).to_dict("records")
-        if not pd.isna(last["event_at"]) and clock() < last["event_at"]:
+        events = connect(self.home).read(
+            "select event_type, event_at, model_id, details from model_events"
+            " order by event_at desc, event_sequence desc"
+        )
+        if len(events) and clock() < (last := events["event_at"].iloc[0]):
             raise UserError(
                 f"The clock says {clock()}, and the registry's last event is of "
-                f"{last['event_at']}: what serves since when could not be told. Unset "
+                f"{last}: what serves since when could not be told. Unset "
                 "NBA_ML_AS_OF, or set it later."
             )
-        found = warehouse.read(
-            "select model_id, details from model_events"
-            " where event_type = 'deploy_step'"
-            " order by event_at desc, event_sequence desc limit 1"
-        )
-        for step in found.itertuples():
+        steps = events[events["event_type"] == "deploy_step"]
+        for step in steps.head(1).itertuples():
             details = json.loads(str(step.details))
             if details["step"] != "finish":
                 return Died(details["command"], str(step.model_id))
         return None
-
-    def _is_deliberate(self, challenger: Model) -> bool:
-        """Whether it was deployed as a challenger, and is not the rest of more."""
-        steps = connect(self.home).read(
-            "select details from model_events"
-            " where event_type = 'deploy_step' and model_id = ?",
-            [challenger["model_id"]],
-        )
-        found = {json.loads(text)["step"] for text in steps["details"]}
-        return "challenge" in found
 
     def _never_in_production(self, model: Model) -> None:
         """Refuse what a rollback cannot bring back. Raises UserError."""
@@ -640,21 +607,13 @@ class _Run:
 
     def _previous(self, live: Model | None) -> Model | None:
         """The last one in production before that was not itself rolled back."""
-        changes = connect(self.home).read(
-            "select event_type, model_id, coalesce(details, '{}') as details"
-            " from model_events"
-            " where event_type in ('promoted', 'rolled_back', 'retired')"
-            " order by event_at, event_sequence, event_id"
-        )
-        good: list[str] = []
-        for change in changes.itertuples():
-            model_id = str(change.model_id)
-            if change.event_type != "retired":
-                good = [*(one for one in good if one != model_id), model_id]
-            elif "replaced_by" not in json.loads(str(change.details)):
-                good = [one for one in good if one != model_id]
-        found = [one for one in good if live is None or one != live["model_id"]]
-        return self._find(found[-1]) if found else None
+        live_id = live["model_id"] if live else None
+        good = [
+            model
+            for model in read_models(self.home)
+            if model["model_id"] != live_id and not pd.isna(model["rollback_order"])
+        ]
+        return min(good, key=lambda model: model["rollback_order"], default=None)
 
     def _missing(self, model: Model, role: str) -> str | None:
         """Wait until the model serves in its role; what is wrong when it does not."""
@@ -671,11 +630,6 @@ class _Run:
                 return f"{model['model_id']} does not serve as {role} model: {reasons}"
             self.sleep(0.5)
             waited += 0.5
-
-    def _await(self, model: Model) -> None:
-        is_first = self._in("production") is None
-        if not is_first and (problem := self._missing(model, "staging")):
-            self._later(problem)
 
     def _is_logged(self, model_id: str, request_id: str) -> bool:
         """Whether a model's prediction for a request is in the log; waits for it."""
@@ -707,11 +661,16 @@ class _Run:
             self.say(error.message)
             return pd.DataFrame(columns=["has_passed", "min_rows", "explanation"])
 
-    def _event(self, kind: str, model_id: str, at: str, **details: Any) -> list[Event]:
+    def _move(self, kind: str, model: Model, folder: str, **details: Any) -> Event:
+        """Copy a model's files to `folder`; the event that makes it their place."""
         if self.plan.force:
             details["force"] = self.plan.force
-        text = registry.canonical(details)
-        return [registry.model_event(kind, model_id, gcs_path=at, details=text)]
+        return registry.model_event(
+            kind,
+            model["model_id"],
+            gcs_path=_copy(self.home, model, folder),
+            details=registry.canonical(details),
+        )
 
     def _change(self, events: list[Event]) -> None:
         """Change the registry, then what follows from it."""

@@ -111,7 +111,7 @@ def _work(
     models = {model["model_id"]: model for model in deployment.read_models(home)}
     model, version = models[model_id], trained.manifest.model_version
     is_placed = model["status"] in ("production", "retired")
-    if not trained.is_new and (is_placed or model["details"].get("mode") == "split"):
+    if not trained.is_new and (is_placed or model["mode"] == "split"):
         return "not_due", f"Nothing changed since {model_id} ({model['status']})."
     if broken := deployment.read_gates(home, model_id)[1]:
         text = "\n".join([f"{model_id} may not be promoted:", *broken])
