@@ -417,13 +417,13 @@ def create_app(
         redirect_slashes=False,
     )
     app.add_middleware(Gate, watch=watch, metrics=metrics, token=token)
-    private: dict[str, Any] = {"responses": _problems(413)}
+    refusals = (401, 413) if token else (413,)
+    private: dict[str, Any] = {"responses": _problems(*refusals)}
     if token:
-        private = {"responses": _problems(401, 413)}
         private["dependencies"] = [Depends(HTTPBearer(auto_error=False))]
-    asked: dict[str, Any] = private | {
-        "responses": private["responses"] | _problems(404, 422, 503)
-    }
+    asked = private | {"responses": _problems(*refusals, 404, 422, 503)}
+    text: dict[int | str, Any] = {200: {"content": {"text/plain": {}}}}
+    shown = private | {"responses": text | _problems(*refusals)}
 
     @app.post("/predict", response_model=Prediction, **asked)
     async def predict(body: PlayerAsked, request: Request) -> Response:
@@ -478,11 +478,7 @@ def create_app(
         """What is served, and what should be and is not."""
         return watch.report()
 
-    shown = {
-        "responses": {200: {"content": {"text/plain": {}}}, **private["responses"]}
-    }
-
-    @app.get("/metrics", response_class=Response, **(private | shown))
+    @app.get("/metrics", response_class=Response, **shown)
     async def show_metrics() -> Response:
         """For Prometheus."""
         content = prometheus.generate_latest(metrics.registry)
