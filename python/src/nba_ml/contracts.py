@@ -6,7 +6,7 @@ import csv
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from functools import cache
 
 import pandas as pd
@@ -14,7 +14,7 @@ import pandera.pandas as pa
 import pyarrow
 import yaml
 
-from nba_ml.settings import PROJECT
+from nba_ml.settings import PROJECT, league_date
 
 ARROW_TYPES = {
     "string": pyarrow.string(),
@@ -115,13 +115,6 @@ def known_teams() -> tuple[str, ...]:
     """The tricodes of seeds/teams.csv, in its order."""
     with (PROJECT / "seeds/teams.csv").open(newline="") as lines:
         return tuple(row["team_abbr"] for row in csv.DictReader(lines))
-
-
-def league_date(clock: datetime) -> date:
-    """The league's calendar date at a naive UTC moment: no result is newer."""
-    # Five hours back is Eastern standard time; in summer that turns the date an
-    # hour late, when no game of the new day has ended yet.
-    return (clock - timedelta(hours=5)).date()
 
 
 def violations(

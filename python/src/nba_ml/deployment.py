@@ -19,21 +19,13 @@ from typing import Any, Literal, NamedTuple, NoReturn
 import pandas as pd
 
 from nba_ml import artefact, publishing, registry, serving, spool
-from nba_ml.artefact import Version
 from nba_ml.probe import InProcess, Probe, Seen
+from nba_ml.registry import Model
 from nba_ml.scoring import Scorer
 from nba_ml.serving import ProductionModel, StagingModel
 from nba_ml.settings import Home, UserError, clock
 from nba_ml.spool import Event
-from nba_ml.store import (
-    Held,
-    Missing,
-    Store,
-    alone,
-    open_store,
-    overwrite,
-    resolve,
-)
+from nba_ml.store import Held, Missing, Store, alone, open_store, resolve
 from nba_ml.warehouse import WarehouseUnavailable, connect
 
 SIZES = 1_000, 200_000_000  # bytes of a model file
@@ -42,7 +34,6 @@ LOCK = "deploying.lock"
 SILENT = timedelta(minutes=10)  # after which a deployer in the cloud counts as dead
 TICK = 60.0  # seconds between two looks of the watch
 
-Model = dict[str, Any]
 Say = Callable[[str], None]
 
 
@@ -131,7 +122,7 @@ def align(home: Home) -> serving.ServingConfig:
 
     Files leave their old folder only after the configuration names the new one.
     """
-    models = read_models(home)
+    models = registry.read_models(home)
     config = serving.write_config(serving.open_serving(home), *_served(models))
     store = open_store(home)
     names = store.names()
@@ -143,7 +134,7 @@ def align(home: Home) -> serving.ServingConfig:
             if kept not in names:  # somebody moved it: bring it back
                 for name in others:
                     back = f"{_folder(kept)}/{_file(name)}"
-                    overwrite(store, back, store.read(name)[0])
+                    serving.overwrite(store, back, store.read(name)[0])
             for name in others:
                 store.delete(name)
     return config
@@ -151,7 +142,7 @@ def align(home: Home) -> serving.ServingConfig:
 
 def differences(home: Home) -> list[str]:
     """Where registry, configuration and files disagree; each with what to do."""
-    models = read_models(home)
+    models = registry.read_models(home)
     store, cure = serving.open_serving(home), "Set it right: nba-ml rollback MODEL_ID"
     try:
         config, _ = serving.read_config(store)
@@ -185,12 +176,6 @@ def differences(home: Home) -> list[str]:
                     "it, or serve another: nba-ml rollback MODEL_ID"
                 )
     return found
-
-
-def read_models(home: Home) -> list[Model]:
-    """The registry, oldest model first."""
-    models = connect(home).read("select * from model_registry").to_dict("records")
-    return sorted(models, key=lambda model: Version.parse(model["model_version"]))
 
 
 def read_gates(home: Home, model_id: str) -> tuple[int, list[str]]:
@@ -238,7 +223,7 @@ def _copy(home: Home, model: Model, folder: str) -> str:
         is_there = source.uri(found) == store.uri(target)
         if is_there or _folder(found) != _folder(name):
             continue
-        overwrite(store, target, source.read(found)[0])
+        serving.overwrite(store, target, source.read(found)[0])
     target = f"{folder}/{_file(name)}"
     return store.uri(target).removeprefix(f"{home.models}/")
 
@@ -591,7 +576,7 @@ class _Run:
             )
 
     def _find(self, version: str) -> Model:
-        models = read_models(self.home)
+        models = registry.read_models(self.home)
         if version == "latest":
             models = [model for model in models if model["status"] != "retired"]
             version = models[-1]["model_id"] if models else "that is not retired"
@@ -602,7 +587,7 @@ class _Run:
         raise UserError(f"No model {version} is registered (known: {known}).")
 
     def _in(self, status: str) -> Model | None:
-        models = read_models(self.home)
+        models = registry.read_models(self.home)
         return next((model for model in models if model["status"] == status), None)
 
     def _previous(self, live: Model | None) -> Model | None:
@@ -610,7 +595,7 @@ class _Run:
         live_id = live["model_id"] if live else None
         good = [
             model
-            for model in read_models(self.home)
+            for model in registry.read_models(self.home)
             if model["model_id"] != live_id and not pd.isna(model["rollback_order"])
         ]
         return min(good, key=lambda model: model["rollback_order"], default=None)

@@ -99,19 +99,16 @@ class Lineup:
         twins = self._twins(champion, positions)
         shadows: dict[int, Row] = {}
         if self.challenger and twins:
-            found = self.challenger.scorer.score(
-                list(twins.values()), "staging", request_id
-            )
+            challenger, rows = self.challenger.scorer, list(twins.values())
+            found = challenger.score(rows, "staging", request_id)
             shadows = dict(zip(twins, found, strict=True))
-            if self.challenger.place.mode == "split":
-                own = [i for i in positions if i not in shadows]
-                rows = zip(
-                    own, champion.score(own, "production", request_id), strict=True
-                )
-                answers = shadows | dict(rows)
-                return [answers[i] for i in positions], []
-        answers = champion.score(positions, "production", request_id)
-        return answers, list(shadows.values())
+        is_split = self.challenger and self.challenger.place.mode == "split"
+        own = [i for i in positions if not (is_split and i in shadows)]
+        found = champion.score(own, "production", request_id)
+        answers = dict(zip(own, found, strict=True))
+        if is_split:
+            answers, shadows = answers | shadows, {}
+        return [answers[i] for i in positions], list(shadows.values())
 
     def _twins(self, champion: Scorer, positions: Iterable[int]) -> dict[int, int]:
         """Position by the champion's: the rows that the challenger has to score."""

@@ -8,14 +8,12 @@ from pathlib import Path
 from string import Template
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markdown_it import MarkdownIt
 
-from nba_ml import registry, settings
+from nba_ml import registry, report, serving, settings
 from nba_ml.evaluation import BASELINES, INTERVAL
 from nba_ml.settings import Home, UserError
-from nba_ml.store import overwrite, resolve
-from nba_ml.warehouse import connect
+from nba_ml.store import resolve
 
 MARKDOWN, PAGE = ".card.md", ".card.html"
 FOLDER = Path(__file__).parent
@@ -32,23 +30,13 @@ TABLES = {
 def render(home: Home, model_id: str) -> str:
     """The card of a model that the warehouse has, as Markdown. Raises UserError."""
     registry.choose(home, model_id)
-    rows: dict[str, Any] = {}
-    for name, table in TABLES.items():
-        found = connect(home).read(f"select * from {table}", [model_id]).astype(object)
-        rows[name] = found.where(found.notna(), None).to_dict("records")
+    rows: dict[str, Any] = report.read_tables(home, TABLES, [model_id])
     [facts] = rows.pop("trained")
     keys = ("population", "predictor", "metric")
     rows["metrics"] = {tuple(row[k] for k in keys): row for row in rows["metrics"]}
     facts |= {name: json.loads(facts[name]) for name in ("config", "details")}
     constants = {"baselines": BASELINES, "interval": INTERVAL}
-    templates = Environment(
-        loader=FileSystemLoader(FOLDER),
-        finalize=_plain,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        undefined=StrictUndefined,
-    )
-    card = templates.get_template("model_card.md.j2")
+    card = report.template("model_card.md.j2", finalize=_plain)
     return card.render(facts | rows | constants, written_at=settings.clock())
 
 
@@ -70,7 +58,7 @@ def write(home: Home, model_id: str) -> str:
     store, name = resolve(home, registry.choose(home, model_id)["gcs_path"])
     for ending, text in ((MARKDOWN, card), (PAGE, page(card))):
         written = name.replace(".json", ending)
-        overwrite(store, written, text.encode())
+        serving.overwrite(store, written, text.encode())
     return store.uri(written)
 
 
@@ -78,13 +66,10 @@ def write_missing(home: Home) -> tuple[list[str], list[str]]:
     """Write the cards that models lack: addresses of the pages, and what failed."""
     written: list[str] = []
     try:
-        models = connect(home).read(
-            "select model_id, gcs_path from model_registry order by trained_at desc"
-        )
-        for model_id, location in models.itertuples(index=False):
-            store, name = resolve(home, location)
+        for model in reversed(registry.read_models(home)):
+            store, name = resolve(home, model["gcs_path"])
             if {name} == {name, name.replace(".json", PAGE)} & set(store.names()):
-                written.append(write(home, model_id))
+                written.append(write(home, model["model_id"]))
     except UserError as error:
         return written, [f"No model card yet: {error.message} Then: nba-ml sync"]
     return written, []

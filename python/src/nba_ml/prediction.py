@@ -78,9 +78,9 @@ def predict(
     )
     if pointer.mode != "backfill":
         serving.publish(serving.open_serving(home), pointer, content)
-        for other in publishing.served_feature_versions(home):
-            if other != version:
-                publishing.publish(home, other, day, pointer.mode)
+        served = [m for m in registry.read_models(home) if m["status"] in VARIANTS]
+        for other in sorted({m["feature_version"] for m in served} - {version}):
+            publishing.publish(home, other, day, pointer.mode)
     is_synced, notes = spool.record(home, "prediction_log", rows)
     return Slate(
         model_id=model.manifest.model_id,

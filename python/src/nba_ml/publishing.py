@@ -101,12 +101,3 @@ def _read(
         kind = "scheduled" if scheduled else "regular-season"
         raise UserError(f"The store has no {kind} game on {day}; {known}.")
     return found
-
-
-def served_feature_versions(home: Home) -> list[str]:
-    """Feature versions that the production and the staging model need."""
-    found = connect(home).read(
-        "select distinct feature_version from model_registry"
-        " where status in ('production', 'staging') order by feature_version"
-    )
-    return list(found["feature_version"])

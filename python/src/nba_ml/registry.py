@@ -20,6 +20,7 @@ from nba_ml.settings import Home, UserError
 from nba_ml.store import open_store, resolve
 from nba_ml.warehouse import connect, records
 
+Model = dict[str, Any]  # a row of model_registry
 BUMPS = ("patch", "minor", "major")
 
 
@@ -158,25 +159,28 @@ def model_event(
     )
 
 
-def choose(home: Home, model_id: str | None) -> dict[str, Any]:
+def read_models(home: Home) -> list[Model]:
+    """The rows of model_registry, oldest version first."""
+    models = connect(home).read("select * from model_registry").to_dict("records")
+    return sorted(models, key=lambda model: Version.parse(model["model_version"]))
+
+
+def choose(home: Home, model_id: str | None) -> Model:
     """The registry row of `model_id`; default production, else the newest trained.
 
     Raises UserError when there is none.
     """
-    models = connect(home).read("select * from model_registry")
-    is_meant = models["model_id"] == model_id
-    found = models[is_meant if model_id else models["status"] != "retired"]
-    if found.empty:
-        known = ", ".join(sorted(models["model_id"])) or "none"
-        named = f"No model {model_id} is registered (known: {known})."
-        raise UserError(
-            named if model_id else "No model is registered. Run: nba-ml train"
-        )
-
-    def precedence(row: dict[str, Any]) -> tuple[bool, Version]:
-        return row["status"] == "production", Version.parse(row["model_version"])
-
-    return max(found.to_dict("records"), key=precedence)
+    models = read_models(home)
+    for model in models:
+        if model["model_id"] == model_id:
+            return model
+    if model_id:
+        known = ", ".join(model["model_id"] for model in models) or "none"
+        raise UserError(f"No model {model_id} is registered (known: {known}).")
+    found = [model for model in models if model["status"] != "retired"]
+    if not found:
+        raise UserError("No model is registered. Run: nba-ml train")
+    return max(reversed(found), key=lambda model: model["status"] == "production")
 
 
 def suspicions(home: Home, model_id: str) -> list[str]:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import vl_convert
 import yaml
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 from markupsafe import Markup
 
 from nba_ml.evaluation import INTERVAL
@@ -50,25 +50,36 @@ def read(home: Home) -> dict[str, Rows]:
 
     Raises UserError, which names what is not built.
     """
+    return read_tables(home, TABLES)
+
+
+def read_tables(
+    home: Home, tables: Mapping[str, str], parameters: Sequence[Any] = ()
+) -> dict[str, Rows]:
+    """Rows of each of `tables`, which are the rest of a select; None for NULL."""
     warehouse, found = connect(home), {}
-    for name, table in TABLES.items():
-        rows = warehouse.read(f"select * from {table}").astype(object)
+    for name, table in tables.items():
+        rows = warehouse.read(f"select * from {table}", parameters).astype(object)
         found[name] = rows.where(rows.notna(), None).to_dict("records")
     return found
 
 
 def render(facts: dict[str, Rows]) -> str:
     """The page; all that comes from the tables is text."""
+    page = template("report.html.j2", autoescape=True)
+    return page.render(facts, chart=_charts(), interval=INTERVAL)
+
+
+def template(name: str, **options: Any) -> Template:
+    """A template of this folder; what it asks for and is not there is an error."""
     templates = Environment(
         loader=FileSystemLoader(FOLDER),
-        autoescape=True,
         trim_blocks=True,
         lstrip_blocks=True,
         undefined=StrictUndefined,
+        **options,
     )
-    return templates.get_template("report.html.j2").render(
-        facts, chart=_charts(), interval=INTERVAL
-    )
+    return templates.get_template(name)
 
 
 def _charts() -> Callable[..., Markup]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
 from uuid import uuid4
 
@@ -108,7 +108,7 @@ def _work(
         raise UserError(
             " ".join([f"{model_id} is not registered yet.", *trained.notes])
         )
-    models = {model["model_id"]: model for model in deployment.read_models(home)}
+    models = {model["model_id"]: model for model in registry.read_models(home)}
     model, version = models[model_id], trained.manifest.model_version
     is_placed = model["status"] in ("production", "retired")
     if not trained.is_new and (is_placed or model["mode"] == "split"):
@@ -155,16 +155,13 @@ def _due(home: Home, config: training.Config) -> dict[str, str]:
 
 def _end(home: Home, run: Run, tell: Say | None = None) -> None:
     """Record the run, then tell: a kill in between leaves the lock to the next run."""
-    row = {
+    row = asdict(run) | {
         "event_id": str(uuid4()),
         "started_at": run.started_at.isoformat(),
         "finished_at": clock().isoformat(),
         "event_sequence": time.time_ns(),
-        "trigger": run.trigger,
-        "outcome": run.outcome,
-        "model_id": run.model_id,
-        "explanation": run.explanation,
     }
+    del row["untold"]  # nothing was told yet
     spool.record(home, "retraining_runs", [row])
     if tell and run.outcome != "not_due":
         try:

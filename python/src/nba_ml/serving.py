@@ -16,7 +16,7 @@ from pydantic import ConfigDict, Field, TypeAdapter
 
 from nba_ml.artefact import FeatureSet, feature_matrix
 from nba_ml.settings import Home, UserError
-from nba_ml.store import NEW, Bucket, Folder, Missing, Store, Taken, overwrite
+from nba_ml.store import NEW, Bucket, Folder, Missing, Store, Taken
 
 CONFIG = "model_config.yaml"
 KEYS = ["game_id", "player_lookup", "game_date", "games_played_prior"]
@@ -162,6 +162,16 @@ def take_snapshot(
         dbt_invocation_id=build["dbt_invocation_id"],
     )
     return Snapshot(pointer, features, rows), content
+
+
+def overwrite(store: Store, name: str, content: bytes) -> None:
+    """Write a file, whatever is there, as from an attempt that was killed."""
+    try:
+        store.write(name, content)
+    except Taken:
+        there, generation = store.read(name)
+        if there != content:
+            store.write(name, content, generation)
 
 
 def publish(store: Store, pointer: Pointer, content: bytes) -> None:

@@ -218,16 +218,6 @@ def alone(store: Store, name: str, silent: timedelta, busy: str) -> Iterator[Hel
                 store.delete(name)
 
 
-def overwrite(store: Store, name: str, content: bytes) -> None:
-    """Write a file, whatever is there, as from an attempt that was killed."""
-    try:
-        store.write(name, content)
-    except Taken:
-        there, generation = store.read(name)
-        if there != content:
-            store.write(name, content, generation)
-
-
 def open_store(home: Home) -> Store:
     """Where new models go: NBA_ML_MODEL_STORE, by default the folder of `home`."""
     return Bucket(home.model_store) if home.model_store else Folder(home.models)
