@@ -577,14 +577,10 @@ class _Run:
 
     def _find(self, version: str) -> Model:
         models = registry.read_models(self.home)
-        if version == "latest":
-            models = [model for model in models if model["status"] != "retired"]
-            version = models[-1]["model_id"] if models else "that is not retired"
-        for model in models:
-            if version in (model["model_id"], model["model_version"]):
-                return model
-        known = ", ".join(model["model_version"] for model in models) or "none"
-        raise UserError(f"No model {version} is registered (known: {known}).")
+        kept = [model for model in models if model["status"] != "retired"]
+        if version == "latest" and kept:
+            return kept[-1]
+        return registry.choose(self.home, version)
 
     def _in(self, status: str) -> Model | None:
         models = registry.read_models(self.home)

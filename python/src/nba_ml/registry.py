@@ -166,13 +166,13 @@ def read_models(home: Home) -> list[Model]:
 
 
 def choose(home: Home, model_id: str | None) -> Model:
-    """The registry row of `model_id`; default production, else the newest trained.
+    """The registry row of `model_id`, an id or version; default production, else the newest trained.
 
     Raises UserError when there is none.
     """
     models = read_models(home)
     for model in models:
-        if model["model_id"] == model_id:
+        if model_id in (model["model_id"], model["model_version"]):
             return model
     if model_id:
         known = ", ".join(model["model_id"] for model in models) or "none"
@@ -187,15 +187,14 @@ def suspicions(home: Home, model_id: str) -> list[str]:
     """A sentence when a model is better than honest features allow."""
     try:
         gates = connect(home).read(
-            "select * from model_gates where model_id = ? and gate = 'not_too_good'"
-            " and value < limit_value",
+            "select explanation, reason from model_gates"
+            " where model_id = ? and gate = 'not_too_good' and value < limit_value",
             [model_id],
         )
     except UserError as error:  # the model is registered all the same
         return [error.message]
     return [
-        f"WARNING: suspect a leak: its test MAE is {gate.value:.2f} of the best "
-        f"baseline's, and {gate.limit_value} is the limit. {gate.reason}."
+        f"WARNING: suspect a leak: {gate.explanation} {gate.reason}."
         for gate in gates.itertuples()
     ]
 
