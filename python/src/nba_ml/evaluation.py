@@ -78,22 +78,20 @@ def resampled_means(
 
 def populations(rows: pd.DataFrame) -> dict[str, np.ndarray]:
     """Row masks by population; only the last is a cut made after the game."""
-    minutes = rows["minutes_avg_last_10"].to_numpy(float, na_value=np.nan)
     tier = rows["tier"].to_numpy(object)
-    at_home, tired = (
-        rows[name].to_numpy(float, na_value=np.nan)
-        for name in ("is_home", "back_to_back")
-    )
-    played = rows["minutes_played"].to_numpy(float, na_value=np.nan)
+
+    def number(name: str) -> np.ndarray:
+        return rows[name].to_numpy(float, na_value=np.nan)
+
     return {
         "all": np.full(len(rows), True),
-        "pregame_minutes_15_plus": minutes >= 15,
+        "pregame_minutes_15_plus": number("minutes_avg_last_10") >= 15,
         **{f"tier_{name}": tier == name for name in TIERS},
-        "home": at_home == 1,
-        "away": at_home == 0,
-        "back_to_back": tired == 1,
-        "rested": tired == 0,
-        "played_10_plus_minutes": played >= 10,
+        "home": number("is_home") == 1,
+        "away": number("is_home") == 0,
+        "back_to_back": number("back_to_back") == 1,
+        "rested": number("back_to_back") == 0,
+        "played_10_plus_minutes": number("minutes_played") >= 10,
     }
 
 

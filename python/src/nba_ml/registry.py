@@ -70,16 +70,12 @@ def registered(home: Home) -> list[Registered]:
     The spool is read first: an event leaves it only after its commit.
     """
     names = list(Candidate.__dataclass_fields__)
-    unsynced = [
-        row
-        for row in spool.rows(home.spool, "model_events")
-        if row["event_type"] == "trained"
-    ]
+    unsynced = spool.rows(home.spool, "model_events")
     synced = connect(home).read(
-        "select events.model_id, events.model_version, models.gcs_path,"
+        "select events.model_id, event_type, events.model_version, models.gcs_path,"
         f" {', '.join(f'events.{name}' for name in names)} from model_events as events"
         " inner join model_registry as models on events.model_id = models.model_id"
-        " where events.event_type = 'trained'"
+        " where event_type = 'trained'"
     )
     found = {
         row["model_id"]: Registered(
@@ -89,6 +85,7 @@ def registered(home: Home) -> list[Registered]:
             row["gcs_path"],
         )
         for row in [*unsynced, *synced.to_dict("records")]
+        if row["event_type"] == "trained"
     }
     return sorted(found.values(), key=lambda model: model.version)
 
@@ -166,9 +163,8 @@ def read_models(home: Home) -> list[Model]:
 
 
 def choose(home: Home, model_id: str | None) -> Model:
-    """The registry row of `model_id`, an id or version; default production, else the newest trained.
-
-    Raises UserError when there is none.
+    """The registry row of `model_id` (or a version); default production, else the
+    newest trained. Raises UserError when there is none.
     """
     models = read_models(home)
     for model in models:
