@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
 from uuid import uuid4
 
 from nba_ml import deployment, registry, serving, spool, training
-from nba_ml.deployment import Occupied, Plan
+from nba_ml.deployment import Occupied, Plan, Say
 from nba_ml.probe import Probe
 from nba_ml.settings import Home, UserError, clock
 from nba_ml.store import Busy, alone
@@ -21,8 +20,6 @@ BUSY = (
     "Another retraining is running. Wait for it; should it have died in the cloud, its "
     "lock ends after 6 hours."
 )
-
-Say = Callable[[str], None]
 
 
 class Refused(UserError):
