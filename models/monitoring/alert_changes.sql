@@ -11,17 +11,41 @@ posted as (
     group by alert_id, change
 ),
 
--- who is told from now on need not hear what was over before
 since as (
     select min(cast(posted_at as date)) as first_date from posted
 ),
 
+found as (
+    select * from {{ ref('alerts') }}
+),
+
+-- who is told from now on need not hear what was over before, but of what was told
 told_of as (
-    select alerts.* from {{ ref('alerts') }} as alerts
+    select found.* from found
     cross join since
+    left join posted
+        on
+            found.alert_id = posted.alert_id
+            and posted.change = 'opened'
     where
-        alerts.is_open
-        or alerts.closed_on >= since.first_date
+        found.is_open
+        or found.closed_on >= since.first_date
+        or posted.alert_id is not null
+),
+
+-- what was told of and is no alert any more: its data were corrected since
+withdrawn as (
+    select
+        opened.alert_id,
+        max(opened.severity) as severity,
+        max(opened.text) as text
+    from {{ ref('alert_messages') }} as opened
+    left join found
+        on opened.alert_id = found.alert_id
+    where
+        opened.change = 'opened'
+        and found.alert_id is null
+    group by opened.alert_id
 ),
 
 changes as (
@@ -49,6 +73,16 @@ changes as (
         ) as text
     from told_of
     where not is_open
+
+    union all
+
+    select
+        alert_id,
+        'closed' as change,
+        {{ as_of_date() }} as changed_on,
+        severity,
+        concat('Withdrawn, by later data: ', text) as text
+    from withdrawn
 ),
 
 final as (

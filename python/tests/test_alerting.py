@@ -183,6 +183,24 @@ def test_each_change_is_told_once(home: Home, webhook: Webhook) -> None:
     assert (row["severity"], row["text"]) == ("critical", OPENED)
 
 
+def test_who_was_told_that_it_opened_is_told_that_it_closed(
+    home: Home, webhook: Webhook
+) -> None:
+    # by a week that began before the first message; and by data that came late
+    raise_alert(home, "two", "warning")
+    invoke("--webhook", webhook.url)
+    close_alert(home, "one", "2024-03-29")
+    DuckDB(home.warehouse).run("delete from alerts where alert_id = 'two'", [])
+    told = webhook.texts[1]
+    for _ in range(2):
+        invoke("--webhook", webhook.url)
+        assert sorted(webhook.texts[2:]) == [
+            CLOSED,
+            f"Withdrawn, by later data: {told}",
+        ]
+    assert messages(home)[2:] == [("two", "closed"), ("two", "opened")]
+
+
 def test_without_a_webhook_nothing_is_told_and_the_environment_names_one(
     home: Home, webhook: Webhook, monkeypatch: pytest.MonkeyPatch
 ) -> None:
