@@ -53,7 +53,8 @@ answered_days as (
     group by mode, game_date
 ),
 
--- who was live when a forecast was made; at the moment of a change, both
+-- who was live when a forecast was made; for five minutes after a change, both: until
+-- it has heard of it, a worker answers by the model before
 live as (
     select distinct
         forecasts.prediction_id,
@@ -64,7 +65,9 @@ live as (
             forecasts.predicted_at >= periods.live_from
             and (
                 periods.live_until is null
-                or forecasts.predicted_at <= periods.live_until
+                or forecasts.predicted_at <= cast(
+                    {{ dbt.dateadd('minute', 5, 'periods.live_until') }} as timestamp
+                )
             )
     where forecasts.variant = 'production'
 ),
