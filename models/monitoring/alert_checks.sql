@@ -192,7 +192,7 @@ figures as (
     ] -%}
     select
         '{{ rule }}' as rule,
-        model_id as subject,
+        coalesce(model_id, 'no model') as subject,
         model_id,
         cast(null as string) as mode,
         day as checked_on,

@@ -233,6 +233,13 @@ def test_a_challenger_or_another_population_is_not_looked_at(world: World) -> No
     assert world.alerts("bias") == []
 
 
+def test_requests_without_any_model_have_a_subject(world: World) -> None:
+    world.look("failed_requests", 1, 1, model_id=None)
+    [alert] = world.alerts("failed_requests")
+    assert alert["subject"] == "no model" and alert["model_id"] is None
+    assert alert["explanation"].startswith("no model: share of failed requests is 1 ")
+
+
 def test_live_and_replay_are_two_subjects(world: World) -> None:
     world.look("bias", 9, 2, model_id="fires")
     world.look("bias", 9, 1, model_id="fires", mode="replay", first=date(2024, 1, 3))
