@@ -114,7 +114,8 @@ closed as (
     where runs.opened_on is not null
 ),
 
--- beside an alert of another rule on the same subject at the same time
+-- Beside an alert of another rule on the same subject at the same time; one that is
+-- open only while the other is.
 escalated as (
     select distinct
         one.rule,
@@ -131,6 +132,7 @@ escalated as (
             and coalesce(one.mode, '') = coalesce(other.mode, '')
             and one.first_seen_on <= other.last_seen_on
             and one.last_seen_on >= other.first_seen_on
+            and (one.closed_on is not null or other.closed_on is null)
 ),
 
 final as (

@@ -255,6 +255,20 @@ def test_the_fixed_limit_is_critical_only_beside_the_baseline(world: World) -> N
     assert [a["model_id"] for a in world.alerts("worse_than_baseline")] == ["fires"]
 
 
+def test_it_is_critical_only_while_the_other_is_open(world: World) -> None:
+    first, then = date(2024, 2, 1), date(2024, 2, 4)
+    world.look("mae_above_limit", 4.6, 3, model_id="fires", first=first)
+    world.connection.execute("update model_performance_daily set last_10_mae = 4.5")
+    assert [a["severity"] for a in world.alerts("mae_above_limit")] == ["critical"]
+    world.look("mae_above_limit", 4.6, 1, model_id="fires", first=then, last_10_mae=4.7)
+    [alert] = world.alerts("mae_above_limit")
+    assert alert["is_open"] and alert["severity"] == "warning"
+    # over, both: it was critical
+    world.look("mae_above_limit", 4.4, 1, model_id="fires", first=date(2024, 2, 5))
+    [alert] = world.alerts("mae_above_limit")
+    assert not alert["is_open"] and alert["severity"] == "critical"
+
+
 def test_a_feature_has_its_own_limit(world: World) -> None:
     own = LIMITS.set_index(["rule", "feature_name"])["limit_value"]
     between = own["feature_psi", "opponent_pace"] - 0.5
