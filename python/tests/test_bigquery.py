@@ -185,7 +185,8 @@ TRAINED_AT = "2025-03-14T12:00:00"
 # Nothing of these happened, or no row of the simulated league breaks a contract.
 EMPTY = {"rejected_rows", "model_comparison", "model_live_periods", "request_log"}
 EMPTY |= {"experiment_periods", "experiment_predictions", "experiment_results"}
-EMPTY |= {"deployment_watch", "parity_mismatches"}
+EMPTY |= {"deployment_watch", "parity_mismatches", "request_performance_daily"}
+EMPTY |= {"health_checks", "alert_messages", "retraining_runs", "retraining_obstacles"}
 
 
 def test_every_relation_has_the_same_rows_on_both_engines(
