@@ -78,7 +78,7 @@ live_days as (
     select
         live.model_id,
         data_quality.game_date,
-        data_quality.feature_rows
+        data_quality.games_scheduled
     from data_quality
     inner join {{ ref('model_live_periods') }} as live
         on
@@ -95,6 +95,22 @@ trained as (
         event_at
     from {{ ref('model_events') }}
     where event_type = 'trained'
+),
+
+-- what it was tested on is not what happened
+corrected as (
+    select
+        tested.model_id,
+        count(*) as n,
+        {{ exact_mean(
+            'case when tested.actual_points != outcomes.points then 1 else 0 end'
+        ) }} as share
+    from {{ ref('test_predictions') }} as tested
+    inner join {{ ref('stg_player_game_summary') }} as outcomes
+        on
+            tested.game_id = outcomes.game_id
+            and tested.player_lookup = outcomes.player_lookup
+    group by tested.model_id
 ),
 
 predicted_days as (
@@ -179,7 +195,7 @@ figures as (
         cast(null as string) as mode,
         live_days.game_date as checked_on,
         coalesce(predicted_days.predicted, 0) as value,
-        live_days.feature_rows as n
+        live_days.games_scheduled as n
     from live_days
     left join predicted_days
         on live_days.game_date = predicted_days.game_date
@@ -268,7 +284,6 @@ figures as (
         ('empty_rows', 'empty_share', 'played_rows'),
         ('constant_features', 'constant_feature_count', 'feature_rows'),
         ('feature_outliers', 'outlier_share', 'feature_rows'),
-        ('late_corrections', 'late_corrections', 'games_scheduled'),
     ] -%}
     select
         '{{ rule }}' as rule,
@@ -283,6 +298,20 @@ figures as (
     union all
 
     {% endfor -%}
+
+    select
+        'late_corrections' as rule,
+        live_days.model_id as subject,
+        live_days.model_id,
+        cast(null as string) as mode,
+        live_days.game_date as checked_on,
+        corrected.share as value,
+        corrected.n
+    from live_days
+    inner join corrected
+        on live_days.model_id = corrected.model_id
+
+    union all
 
     {% for rule, value in [
         ('model_too_old', 'trained_at'),

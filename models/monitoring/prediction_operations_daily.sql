@@ -72,12 +72,14 @@ live as (
     where forecasts.variant = 'production'
 ),
 
--- only other models were live, or the file is not the registered one
+-- only other models were live, or the file is not the registered one; a replay may be
+-- by any model
 misattributed as (
     select
         forecasts.prediction_id,
         (
-            count(live.model_id) > 0
+            max(forecasts.mode) = 'live'
+            and count(live.model_id) > 0
             and count(case when live.model_id = forecasts.model_id then 1 end) = 0
         )
         or max(forecasts.artifact_sha256) != coalesce(max(registry.artifact_sha256), '')

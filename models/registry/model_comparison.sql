@@ -12,7 +12,7 @@ forecasts as (
         player_lookup,
         game_date,
         absolute_error,
-        -- the live one before the replayed, the answered before the shadow
+        -- the live one before the replayed; of several variants any, they say the same
         row_number() over (
             partition by model_id, game_id, player_lookup
             order by mode asc, variant asc, prediction_id asc

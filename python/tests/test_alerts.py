@@ -53,7 +53,10 @@ HEALTHY: dict[str, dict[str, Any]] = {
     "data_quality_daily": {"game_date": LIVE_FROM, "games_scheduled": 1000}
     | {"missing_games": 0, "rejected_share": 0.0, "box_score_rows": 1000}
     | {"empty_share": 0.0, "played_rows": 1000, "constant_feature_count": 0}
-    | {"outlier_share": 0.0, "feature_rows": 1000, "late_corrections": 0},
+    | {"outlier_share": 0.0, "feature_rows": 1000},
+    "test_predictions": {"model_id": "m", "game_id": "g", "player_lookup": "p"}
+    | {"actual_points": 10},
+    "stg_player_game_summary": {"game_id": "g", "player_lookup": "p", "points": 10},
 }
 
 
@@ -106,10 +109,9 @@ FIGURES = {
     "empty_rows": column(QUALITY, "played_rows", "empty_share"),
     "constant_features": column(QUALITY, "feature_rows", "constant_feature_count"),
     "feature_outliers": column(QUALITY, "feature_rows", "outlier_share"),
-    "late_corrections": column(QUALITY, "games_scheduled", "late_corrections"),
 }
 OTHERS = {"no_predictions", "model_too_old", "retraining_missing"}
-OTHERS |= {"registry_out_of_step"}
+OTHERS |= {"registry_out_of_step", "late_corrections"}
 
 
 def limit(rule: str) -> float:
@@ -166,9 +168,9 @@ def empty(project: DbtProject, tmp_path_factory: pytest.TempPathFactory) -> Path
                 if name in frame:
                     frame[name] = pd.to_datetime(frame[name])
             dates = [f"{name}::date as {name}" for name in DAYS if name in frame]
+            columns = f"* replace ({', '.join(dates)})" if dates else "*"
             connection.execute(
-                f"create table {table} as select * replace ({', '.join(dates)})"
-                " from frame limit 0"
+                f"create table {table} as select {columns} from frame limit 0"
             )
     chosen = (*SEEDS, *EVENTS, *VIEWS)
     return project.build(home, AS_OF.isoformat(), select=chosen)
@@ -346,13 +348,31 @@ def test_a_game_day_without_forecasts(world: World) -> None:
     world.add("model_events", *trained("m", LIVE_FROM))
     days = [LIVE_FROM + timedelta(days=i) for i in range(-2, 5)]
     world.add("data_quality_daily", *({"game_date": day} for day in days))
-    few = date(2024, 1, 6)
-    world.add("data_quality_daily", {"game_date": few, "feature_rows": 19})
     world.look("wrong_model", 0, 2)
     world.look("wrong_model", 0, 2, first=date(2024, 1, 4))
     [alert] = world.alerts("no_predictions")
     assert alert["opened_on"].date() == alert["last_seen_on"].date() == date(2024, 1, 3)
     assert alert["closed_on"].date() == date(2024, 1, 4)
+
+
+@pytest.mark.parametrize(("tested", "is_open"), [(199, True), (200, False)])
+def test_corrected_outcomes_of_the_live_model(
+    world: World, tested: int, is_open: bool
+) -> None:
+    # two were corrected: 2 of 199 are more than one in a hundred, 2 of 200 are not
+    world.add("model_events", *trained("m", date(2024, 2, 1)))
+    world.add(
+        "data_quality_daily", *({"game_date": date(2024, 2, 10 + i)} for i in (0, 1))
+    )
+    players = [{"player_lookup": f"p{i}"} for i in range(tested)]
+    world.add("test_predictions", *players)
+    world.add("test_predictions", *(one | {"model_id": "old"} for one in players[:2]))
+    late = [one | {"points": 10 + (i < 2)} for i, one in enumerate(players)]
+    world.add("stg_player_game_summary", *late)
+    found = world.alerts("late_corrections")
+    assert [(a["subject"], a["is_open"], a["checks"]) for a in found] == (
+        [("m", True, 2)] if is_open else []
+    )
 
 
 def test_the_last_look_of_a_day_counts(world: World) -> None:
