@@ -152,7 +152,8 @@ def load(path: Path, frame: pd.DataFrame, as_of: str = "2024-03-30 12:00:00") ->
             "create or replace table feature_catalog as from catalog;"
             "create or replace view feature_store as from feature_store_v1;"
             "create or replace table build_info as select"
-            f" timestamp '{as_of}' as as_of, timestamp '{as_of}' as built_at,"
+            f" timestamp '{as_of}' as as_of, date '{as_of[:10]}' as as_of_date,"
+            f" timestamp '{as_of}' as built_at,"
             " 'invocation' as dbt_invocation_id;"
             # it reads every feature of the real store
             "create or replace table parity_mismatches (prediction_id varchar,"
