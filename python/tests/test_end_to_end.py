@@ -93,8 +93,9 @@ def test_make_run_ends_with_a_prediction_over_http(
         f" where player_lookup = '{answer['player_lookup']}'"
         " and model_id = 'xgboost_v1.1.0'",
     )
-    # by the watch of the deployment, by nba-ml predict, and twice by the worker
-    assert served == [(4, 1)]
+    # in the shadow and by the watch of the deployment, by nba-ml predict, and twice by
+    # the worker
+    assert served == [(5, 1)]
     assert query(home, "select count(*) from parity_mismatches") == [(0,)]
     assert re.search(r"new rows: 40\d prediction_log, 2 request_log", printed)
 
