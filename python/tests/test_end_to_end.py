@@ -287,6 +287,7 @@ def test_real_rule_baseline_is_that_of_its_definition(
         from test_predictions as tested
         inner join baseline_predictions as baselines using (game_id, player_lookup)
         inner join feature_store_v1 as store using (game_id, player_lookup)
+        where tested.model_id = 'xgboost_v1.1.0'
         """,
     )
     assert rule == pytest.approx(4.95, abs=0.02)
@@ -310,6 +311,7 @@ def test_real_base_of_the_rule_beats_all_four_baselines(
             from test_predictions as tested
             inner join baseline_predictions as baselines
                 using (game_id, player_lookup)
+            where tested.model_id = 'xgboost_v1.1.0'
         ) as graded
         """,
     )
