@@ -381,7 +381,7 @@ def test_status_is_machine_readable(simulated_run: tuple[Path, str]) -> None:
         check=True,
     )
     facts = json.loads(done.stdout)
-    [model] = facts["models"]
-    assert model["status"] == "production"
+    replayed, model = facts["models"]
+    assert (replayed["status"], model["status"]) == ("retired", "production")
     assert facts["live_model_id"] == model["model_id"] and facts["out_of_step"] == []
     assert facts["data"]["next_slate_date"].startswith("2025-04-13")
