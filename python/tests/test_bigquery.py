@@ -469,7 +469,7 @@ def test_a_deployment_on_bigquery_is_the_same_on_both_engines(
     watched += ("alert_checks", "alerts")
     assert [d for name in watched for d in differ(name)] == []
     rules = engines.bigquery.read("select distinct rule from alert_checks")["rule"]
-    assert {"bias", "prediction_count", "skewed_features", "slow_requests"} <= set(rules)
+    assert {"bias", "prediction_count", "slow_requests"} <= set(rules)
     # a vector that says otherwise is found by both
     changed = "update prediction_log set features = replace(features, ?, ?)"
     texts = ['"is_home": 1.0', '"is_home": 0.5']
