@@ -1,7 +1,7 @@
-{#- The features of one version of the feature store, in order, as its YAML
-    declares them: a list of {name, data_type, description, order, group, unit,
-    window, calculation, range_min, range_max, null_means, known_at, example,
-    source_model}. Empty while dbt parses. -#}
+{#- The features of one version of the feature store, in the order of its YAML: a list
+    of {name, data_type, description, order (from 1), group, unit, window, calculation,
+    range_min, range_max, null_means, known_at, requires (availability, or not there),
+    example, source_model}. Empty while dbt parses. -#}
 {% macro features_of(version) %}
     {%- set features = [] -%}
     {%- if execute -%}
@@ -13,11 +13,12 @@
                         "name": column.name,
                         "data_type": column.data_type,
                         "description": column.description,
+                        "order": loop.index,
                     }) -%}
                     {%- do features.append(feature) -%}
                 {%- endfor -%}
             {%- endif -%}
         {%- endfor -%}
     {%- endif -%}
-    {{ return(features | sort(attribute="order")) }}
+    {{ return(features) }}
 {% endmacro %}

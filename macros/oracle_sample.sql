@@ -1,9 +1,9 @@
-{#- The games that the oracle tests recompute, as CTEs that end in `targets`: by
-    season 30 ordinary appearances and 8 of each edge (a player's first game of a
-    season, first for a new team, playoffs), and up to 100 expected ones. Drawn
-    by a hash, so every run and both engines take the same rows. Played games
-    come from staging: one that the store has lost is a difference. -#}
-{% macro oracle_sample() -%}
+{#- The games that the oracle tests of one version of the store recompute, as CTEs that
+    end in `targets`: by season 30 ordinary appearances and 8 of each edge (a player's
+    first game of a season, first for a new team, playoffs), and up to 100 expected
+    ones. Drawn by a hash, so every run and both engines take the same rows. Played
+    games come from staging: one that the store has lost is a difference. -#}
+{% macro oracle_sample(version) -%}
 box_scores as (
     select
         *,
@@ -13,7 +13,7 @@ box_scores as (
 ),
 
 stored as (
-    select * from {{ ref('feature_store', v=1) }}
+    select * from {{ ref('feature_store', v=version) }}
 ),
 
 careers as (

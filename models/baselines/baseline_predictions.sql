@@ -1,5 +1,6 @@
 -- Forecasts that need no training, for every row of the feature store: what a
--- model has to beat on the same rows.
+-- model has to beat on the same rows. From version 1 for models of every version: the
+-- rule needs its features, and what they are compared with must not move.
 with
 
 features as (

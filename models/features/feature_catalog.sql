@@ -4,10 +4,12 @@
 with
 
 declared as (
-    {% for feature in features_of(1) -%}
+    {% for version in feature_versions() -%}
+    {% set is_last_version = loop.last -%}
+    {% for feature in features_of(version) -%}
     select
         '{{ feature.name }}' as feature_name,
-        'v1' as feature_version,
+        'v{{ version }}' as feature_version,
         {{ feature.order }} as feature_order,
         '{{ feature.group }}' as feature_group,
         {{ dbt.string_literal(dbt.escape_single_quotes(feature.data_type)) }}
@@ -24,18 +26,25 @@ declared as (
         {{ dbt.string_literal(dbt.escape_single_quotes(feature.null_means)) }}
             as null_means,
         '{{ feature.known_at }}' as known_at,
+        cast(
+            {{ "'" ~ feature.requires ~ "'" if feature.requires else "null" }} as string
+        ) as requires,
         cast({{ feature.example }} as {{ dbt.type_float() }}) as example,
         '{{ feature.source_model }}' as source_model
-    {{ "union all" if not loop.last }}
+    {{ "union all" if not (loop.last and is_last_version) }}
+    {% endfor -%}
     {% endfor %}
 ),
 
 -- the model in production, else the newest one
 leading_model as (
-    select model_id
+    select
+        model_id,
+        feature_version
     from (
         select
             model_id,
+            feature_version,
             row_number() over (
                 order by
                     case when status = 'production' then 0 else 1 end,
@@ -49,6 +58,7 @@ leading_model as (
 
 importance as (
     select
+        leading_model.feature_version,
         importance.feature_name,
         importance.model_id,
         importance.gain_share,
@@ -81,7 +91,9 @@ final as (
             declared.feature_version = statistics.feature_version
             and declared.feature_name = statistics.feature_name
     left join importance
-        on declared.feature_name = importance.feature_name
+        on
+            declared.feature_version = importance.feature_version
+            and declared.feature_name = importance.feature_name
 )
 
 select * from final

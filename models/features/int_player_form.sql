@@ -14,6 +14,7 @@ windows as (
         ---------- scoring
         avg(points) over ({{ prior_games(5) }}) as points_avg_last_5,
         avg(points) over ({{ prior_games(10) }}) as points_avg_last_10,
+        avg(points) over ({{ prior_games(20) }}) as points_avg_last_20,
         avg(points) over ({{ prior_games_this_season() }}) as points_avg_season,
         count(points) over ({{ prior_games(10) }}) as games_last_10,
         sum(points) over ({{ prior_games(10) }}) as points_sum_last_10,
@@ -46,6 +47,7 @@ final as (
         game_id,
         points_avg_last_5,
         points_avg_last_10,
+        points_avg_last_20,
         points_avg_season,
         -- sample deviation from exact sums, so that it does not depend on the
         -- order of addition

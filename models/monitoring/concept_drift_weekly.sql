@@ -2,6 +2,7 @@
 -- known of the game before it.
 with
 
+-- the cohorts are cut by version 1 of the features, whatever a model learnt from
 tested as (
     select
         predictions.model_id,
@@ -11,7 +12,7 @@ tested as (
         features.tier,
         predictions.predicted_points - predictions.actual_points as signed_error
     from {{ ref('test_predictions') }} as predictions
-    inner join {{ ref('training_set') }} as features
+    inner join {{ ref('training_set', v=1) }} as features
         on
             predictions.game_id = features.game_id
             and predictions.player_lookup = features.player_lookup

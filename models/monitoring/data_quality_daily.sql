@@ -1,8 +1,6 @@
 -- Were the data of each game day whole, and did the features made of them look alive?
 {%- set float = dbt.type_float() %}
-{%- set features = features_of(1) %}
-{#- a flag may be the same for everybody on a day -#}
-{%- set alive = features | rejectattr('unit', 'equalto', 'flag') | list %}
+{%- set versions = feature_versions() %}
 with
 
 games as (
@@ -57,8 +55,10 @@ days as (
     group by games.game_date
 ),
 
-eligible as (
-    select * from {{ ref('feature_store', v=1) }}
+-- played games: whoever appeared was available, so no feature waits for a report
+{% for version in versions -%}
+eligible_v{{ version }} as (
+    select * from {{ ref('feature_store', v=version) }}
     where
         not is_scheduled
         and season_type = 'regular'
@@ -66,9 +66,9 @@ eligible as (
 ),
 
 -- one row per season: mean and deviation of every feature
-usual as (
+usual_v{{ version }} as (
     select
-        {% for feature in features -%}
+        {% for feature in features_of(version) -%}
         max(case when feature_name = '{{ feature.name }}' then mean end)
             as {{ feature.name }}_mean,
         max(case when feature_name = '{{ feature.name }}' then standard_deviation end)
@@ -76,16 +76,22 @@ usual as (
         {% endfor -%}
         season_year
     from {{ ref('feature_quality') }}
-    where feature_version = 'v1'
+    where feature_version = 'v{{ version }}'
     group by season_year
 ),
 
-feature_days as (
+{% endfor -%}
+version_days as (
+    {% for version in versions -%}
+    {% set features = features_of(version) -%}
+    {#- a flag may be the same for everybody on a day -#}
+    {% set alive = features | rejectattr('unit', 'equalto', 'flag') | list -%}
     select
+        'v{{ version }}' as feature_version,
         eligible.game_date,
         count(*) as feature_rows,
-        {{ exact_mean('eligible.missing_feature_count') }} / {{ features | length }}
-            as feature_null_rate,
+        count(*) * {{ features | length }} as feature_values,
+        sum(eligible.missing_feature_count) as missing_values,
         concat(
             {% for feature in alive -%}
             case
@@ -93,32 +99,57 @@ feature_days as (
                     count(eligible.{{ feature.name }}) >= 20
                     and min(eligible.{{ feature.name }})
                     = max(eligible.{{ feature.name }})
-                    then '{{ feature.name }} '
+                    then 'v{{ version }}.{{ feature.name }} '
                 else ''
             end
             {{- "," if not loop.last }}
             {% endfor %}
         ) as constant_features,
-        cast(
-            sum(
-                {% for feature in features -%}
-                case
-                    when
-                        usual.{{ feature.name }}_deviation > 0
-                        and abs(
-                            eligible.{{ feature.name }} - usual.{{ feature.name }}_mean
-                        ) > 6 * usual.{{ feature.name }}_deviation
-                        then 1
-                    else 0
-                end
-                {{- " +" if not loop.last }}
-                {% endfor %}
-            ) as {{ float }}
-        ) / (count(*) * {{ features | length }}) as outlier_share
-    from eligible
-    left join usual
+        sum(
+            {% for feature in features -%}
+            case
+                when
+                    usual.{{ feature.name }}_deviation > 0
+                    and abs(
+                        eligible.{{ feature.name }} - usual.{{ feature.name }}_mean
+                    ) > 6 * usual.{{ feature.name }}_deviation
+                    then 1
+                else 0
+            end
+            {{- " +" if not loop.last }}
+            {% endfor %}
+        ) as outliers
+    from eligible_v{{ version }} as eligible
+    left join usual_v{{ version }} as usual
         on eligible.season_year = usual.season_year
     group by eligible.game_date
+    {{ "union all" if not loop.last }}
+    {% endfor %}
+),
+
+-- the versions have the same rows, and each its own values
+feature_days as (
+    select
+        game_date,
+        max(feature_rows) as feature_rows,
+        sum(missing_values) / cast(sum(feature_values) as {{ float }})
+            as feature_null_rate,
+        sum(outliers) / cast(sum(feature_values) as {{ float }}) as outlier_share,
+        concat(
+            {% for version in versions -%}
+            coalesce(
+                max(
+                    case
+                        when feature_version = 'v{{ version }}' then constant_features
+                    end
+                ),
+                ''
+            )
+            {{- "," if not loop.last }}
+            {% endfor %}
+        ) as constant_features
+    from version_days
+    group by game_date
 ),
 
 -- outcomes that are others now than when a model was tested on them

@@ -1,19 +1,24 @@
 -- How complete and how alive each feature was in each season, on the rows that a
 -- model may learn from, beside its limit.
-{%- set features = features_of(1) %}
+{%- set versions = feature_versions() %}
 with
 
-eligible as (
-    select * from {{ ref('feature_store', v=1) }}
+{% for version in versions -%}
+eligible_v{{ version }} as (
+    select * from {{ ref('feature_store', v=version) }}
     where
         not is_scheduled
         and season_type = 'regular'
         and games_played_prior >= {{ var('min_prior_games') }}
 ),
 
+{% endfor -%}
 measured as (
-    {% for feature in features -%}
+    {% for version in versions -%}
+    {% set is_last_version = loop.last -%}
+    {% for feature in features_of(version) -%}
     select
+        'v{{ version }}' as feature_version,
         '{{ feature.name }}' as feature_name,
         season_year,
         count(*) as row_count,
@@ -21,36 +26,43 @@ measured as (
         count(distinct {{ feature.name }}) as distinct_values,
         {{ exact_mean(feature.name) }} as mean,
         {{ exact_deviation(feature.name) }} as standard_deviation
-    from eligible
+    from eligible_v{{ version }}
     group by season_year
-    {{ "union all" if not loop.last }}
+    {{ "union all" if not (loop.last and is_last_version) }}
+    {% endfor -%}
     {% endfor %}
 ),
 
 -- values further than six deviations from the season's mean
 outliers as (
-    {% for feature in features -%}
+    {% for version in versions -%}
+    {% set is_last_version = loop.last -%}
+    {% for feature in features_of(version) -%}
     select
+        'v{{ version }}' as feature_version,
         '{{ feature.name }}' as feature_name,
         eligible.season_year,
         count(*) as outlier_count
-    from eligible
+    from eligible_v{{ version }} as eligible
     inner join measured
         on
             eligible.season_year = measured.season_year
     where
-        measured.feature_name = '{{ feature.name }}'
+        measured.feature_version = 'v{{ version }}'
+        and measured.feature_name = '{{ feature.name }}'
         and measured.standard_deviation > 0
         and abs(eligible.{{ feature.name }} - measured.mean)
         > 6 * measured.standard_deviation
     group by eligible.season_year
-    {{ "union all" if not loop.last }}
+    {{ "union all" if not (loop.last and is_last_version) }}
+    {% endfor -%}
     {% endfor %}
 ),
 
 -- a season's own limit before the feature's general one
 limits as (
     select
+        measured.feature_version,
         measured.feature_name,
         measured.season_year,
         coalesce(
@@ -69,18 +81,21 @@ limits as (
     from measured
     left join {{ ref('feature_null_limits') }} as limits
         on
-            measured.feature_name = limits.feature_name
-            and limits.feature_version = 'v1'
+            measured.feature_version = limits.feature_version
+            and measured.feature_name = limits.feature_name
             and (
                 limits.season_year is null
                 or measured.season_year = limits.season_year
             )
-    group by measured.feature_name, measured.season_year
+    group by
+        measured.feature_version,
+        measured.feature_name,
+        measured.season_year
 ),
 
 final as (
     select
-        'v1' as feature_version,
+        measured.feature_version,
         measured.feature_name,
         measured.season_year,
         measured.row_count,
@@ -101,11 +116,13 @@ final as (
     from measured
     left join limits
         on
-            measured.feature_name = limits.feature_name
+            measured.feature_version = limits.feature_version
+            and measured.feature_name = limits.feature_name
             and measured.season_year = limits.season_year
     left join outliers
         on
-            measured.feature_name = outliers.feature_name
+            measured.feature_version = outliers.feature_version
+            and measured.feature_name = outliers.feature_name
             and measured.season_year = outliers.season_year
 )
 

@@ -2,7 +2,7 @@
 -- features of the present build: those of an earlier one may differ rightly, since its
 -- inputs did.
 {%- set float = dbt.type_float() %}
-{%- set versions = [1] %}
+{%- set versions = feature_versions() %}
 with
 
 served as (

@@ -1,7 +1,7 @@
 -- Was everybody predicted who should have been, by the model that should, on the
 -- features that the store has? By game day.
 {%- set float = dbt.type_float() %}
-{%- set versions = [1] %}
+{%- set versions = feature_versions() %}
 with
 
 forecasts as (
@@ -9,13 +9,14 @@ forecasts as (
     where recency = 1
 ),
 
--- who is in scope: expected to play, or, once the game is over, who played
+-- who is in scope: expected to play, or, once the game is over, who played; every
+-- version of the store has the same rows
 expected as (
     select
         game_id,
         player_lookup,
         game_date
-    from {{ ref('feature_store', v=1) }}
+    from {{ ref('feature_store', v=versions[0]) }}
     where
         season_type = 'regular'
         and games_played_prior >= {{ var('min_prior_games') }}
@@ -142,13 +143,37 @@ compared as (
     {% endfor %}
 ),
 
+-- features that are NULL without an availability report, which most games have not
+from_reports as (
+    {% for version in versions -%}
+    {% for feature in features_of(version) if feature.requires == 'availability' -%}
+    select
+        'v{{ version }}' as feature_version,
+        '{{ feature.name }}' as feature_name
+    union all
+    {% endfor -%}
+    {% endfor -%}
+    select
+        cast(null as string) as feature_version,
+        cast(null as string) as feature_name
+),
+
 missing as (
     select
-        prediction_id,
+        served.prediction_id,
         count(*) as features,
-        count(served_value) as known_features
-    from {{ ref('served_features') }}
-    group by prediction_id
+        count(served.served_value) as known_features
+    from {{ ref('served_features') }} as served
+    inner join forecasts
+        on served.prediction_id = forecasts.prediction_id
+    left join from_reports
+        on
+            forecasts.feature_version = from_reports.feature_version
+            and served.feature_name = from_reports.feature_name
+    where
+        from_reports.feature_name is null
+        or forecasts.has_availability_report
+    group by served.prediction_id
 ),
 
 measured as (

@@ -1,6 +1,6 @@
 -- The feature vectors that were served, a row for each feature.
 {%- set float = dbt.type_float() %}
-{%- set versions = [1] %}
+{%- set versions = feature_versions() %}
 with
 
 forecasts as (

@@ -1,5 +1,6 @@
 -- The user's predictions beside ours and the baselines', where all of them have a
--- value and the outcome is known.
+-- value and the outcome is known. Tiers are cut by version 1 of the features, whatever
+-- a model learnt from.
 with
 
 history as (
@@ -70,7 +71,7 @@ final as (
         on
             history.game_id = forecasts.game_id
             and history.player_lookup = forecasts.player_lookup
-    inner join {{ ref('training_set') }} as outcomes
+    inner join {{ ref('training_set', v=1) }} as outcomes
         on
             history.game_id = outcomes.game_id
             and history.player_lookup = outcomes.player_lookup

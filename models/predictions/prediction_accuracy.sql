@@ -94,6 +94,8 @@ final as (
         on
             judged.season_year = phases.season_year
             and judged.game_date between phases.first_date and phases.last_date
+    -- tiers and cohorts are cut by version 1, whatever a model was served: any two are
+    -- compared on the same populations
     left join {{ ref('feature_store', v=1) }} as features
         on
             judged.game_id = features.game_id

@@ -1,5 +1,6 @@
 -- What came of each prediction of a backtest, beside the baselines. Every fold counts
--- twice, as itself and in the fold `all`.
+-- twice, as itself and in the fold `all`. Populations are cut by version 1 of the
+-- features, whatever a configuration trains on.
 with
 
 graded as (
@@ -26,7 +27,7 @@ graded as (
         baselines.last_10,
         baselines.season_average
     from {{ ref('backtest_results') }} as results
-    inner join {{ ref('training_set') }} as outcomes
+    inner join {{ ref('training_set', v=1) }} as outcomes
         on
             results.game_id = outcomes.game_id
             and results.player_lookup = outcomes.player_lookup

@@ -42,12 +42,13 @@ predictions as (
     where precedence = 1
 ),
 
+-- cut by version 1 of the features, whatever the models learnt from
 tiers as (
     select
         game_id,
         player_lookup,
         tier
-    from {{ ref('training_set') }}
+    from {{ ref('training_set', v=1) }}
 ),
 
 pairs as (

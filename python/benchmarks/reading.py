@@ -21,9 +21,9 @@ TOLERANCE = 1e-6
 def ways(home: Home, as_of: date, runs: int) -> tuple[int, dict[str, float]]:
     """The newest 80,000 training rows, whole dates: how many, and seconds by way."""
     warehouse = DuckDB(home.warehouse)
-    dates = warehouse.read("select game_date from training_set order by 1 desc")
+    dates = warehouse.read("select game_date from training_set_v1 order by 1 desc")
     first = dates["game_date"].iloc[min(ROWS, len(dates)) - 1]
-    query = "select * from training_set where game_date >= ?"
+    query = "select * from training_set_v1 where game_date >= ?"
     frame = warehouse.read(query, [first])
     csv, parquet = home.root / "training_set.csv", home.root / "training_set.parquet"
     frame.to_csv(csv, index=False)

@@ -1,16 +1,15 @@
-"""Stand-in for dbt's graph: one feature store with two features."""
+"""Stand-in for dbt's graph: two versions of a feature store with two features each."""
 
 from types import SimpleNamespace
 
 
-def _feature(name: str, order: int) -> SimpleNamespace:
+def _feature(name: str) -> SimpleNamespace:
     return SimpleNamespace(
         name=name,
         data_type="float64",
         description="A feature.",
         meta={
             "feature": {
-                "order": order,
                 "group": "group",
                 "unit": "unit",
                 "window": "window",
@@ -19,6 +18,7 @@ def _feature(name: str, order: int) -> SimpleNamespace:
                 "range_max": 1,
                 "null_means": "never",
                 "known_at": "schedule",
+                "requires": "availability",
                 "example": 0,
                 "source_model": "model",
             }
@@ -27,12 +27,13 @@ def _feature(name: str, order: int) -> SimpleNamespace:
 
 
 nodes = {
-    "feature_store": SimpleNamespace(
+    f"feature_store.v{version}": SimpleNamespace(
         resource_type="model",
         name="feature_store",
-        alias="feature_store_v1",
-        version=1,
-        columns={"is_home": _feature("is_home", 1), "pace": _feature("pace", 2)},
+        alias=f"feature_store_v{version}",
+        version=version,
+        columns={name: _feature(name) for name in ("is_home", "pace")},
     )
+    for version in (1, 2)
 }
 sources: dict = {}

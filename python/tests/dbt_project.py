@@ -64,10 +64,11 @@ class DbtProject:
         return {one.node.unique_id: one.node.compiled_code for one in results}
 
     def features(self) -> list[str]:
-        """Names of the features that the YAML of the store declares."""
-        node = self.parsed().nodes["model.nba_ml.feature_store.v1"]
+        """The features that the YAML declares for each version, as v1.is_home."""
         return [
-            column.name
+            f"v{node.version}.{column.name}"
+            for node in self.parsed().nodes.values()
+            if node.name == "feature_store"
             for column in node.columns.values()
             if column.config.meta.get("feature")
         ]

@@ -115,7 +115,7 @@ def load(path: Path, frame: pd.DataFrame, as_of: str = "2024-03-30 12:00:00") ->
     )
     tables = {
         "feature_store_v1": frame.drop(columns=OUTCOMES),
-        "training_set": frame[~frame["is_scheduled"]].drop(columns="season_average"),
+        "training_set_v1": frame[~frame["is_scheduled"]].drop(columns="season_average"),
         "baseline_predictions": frame[[*keys, "season_average"]].assign(
             rule=frame["points_avg_last_10"] + 0.5,
             last_5=frame["points_avg_last_5"],
@@ -151,6 +151,7 @@ def load(path: Path, frame: pd.DataFrame, as_of: str = "2024-03-30 12:00:00") ->
         connection.execute(
             "create or replace table feature_catalog as from catalog;"
             "create or replace view feature_store as from feature_store_v1;"
+            "create or replace view training_set as from training_set_v1;"
             "create or replace table build_info as select"
             f" timestamp '{as_of}' as as_of, date '{as_of[:10]}' as as_of_date,"
             f" timestamp '{as_of}' as built_at,"

@@ -24,7 +24,8 @@ BUILT = (
 REJECTED = "assert_rejected_rows__is_empty"
 
 BOX = "base_player_game_summary"
-STORE = "feature_store_v1"
+STORE, NEXT = "feature_store_v1", "feature_store_v2"
+TRAINING = "training_set_v1"
 FIRST_GAME = f"(select min(game_id) from {BOX})"
 # three of 24 games of one team, in the season that is over
 THREE_GAMES = f"""(
@@ -69,13 +70,13 @@ VIOLATIONS = [
     ),
     (
         "NULL where a range allows none",
-        f"update training_set set target_points = null {ONE_ROW}",
-        "within_range_training_set_target_points__110__0",
+        f"update {TRAINING} set target_points = null {ONE_ROW}",
+        "within_range_training_set_v1_target_points__110__0",
     ),
     (
         "training row with too few games before it",
-        f"update training_set set games_played_prior = 9 {ONE_ROW}",
-        "within_range_training_set_games_played_prior___var_min_prior_games_",
+        f"update {TRAINING} set games_played_prior = 9 {ONE_ROW}",
+        "within_range_training_set_v1_games_played_prior___var_min_prior_games_",
     ),
     (
         "zones that do not sum to 100",
@@ -96,7 +97,7 @@ VIOLATIONS = [
     (
         "implausible level of points",
         f"update {STORE} set points_avg_last_10 = points_avg_last_10 / 10",
-        "assert_feature_store_v1__mean_points_are_plausible",
+        "assert_feature_store__mean_points_are_plausible",
     ),
     (
         "wrong team",
@@ -111,16 +112,56 @@ VIOLATIONS = [
     (
         "appearance that the store lost",
         f"delete from {STORE} {ONE_ROW}",
-        "assert_feature_store_v1__has_one_row_per_player_game",
+        "assert_feature_store__has_one_row_per_player_game",
     ),
     (
         "row of the store that is no appearance",
         f"update {STORE} set player_lookup = 'nobody' {ONE_ROW}",
-        "assert_feature_store_v1__has_one_row_per_player_game",
+        "assert_feature_store__has_one_row_per_player_game",
+    ),
+    (
+        "NULL in a feature that version 2 shares with version 1",
+        f"update {NEXT} set is_home = null {ONE_ROW}",
+        "within_declared_range_feature_store_v2_is_home",
+    ),
+    (
+        "source of availability that is none",
+        f"update {NEXT} set availability_source = 'rumour' {ONE_ROW}",
+        "accepted_values_feature_store_v2_availability_source__box_score__report__none",
+    ),
+    (
+        "implausible level of points in one version",
+        f"update {NEXT} set points_avg_last_10 = points_avg_last_10 / 10",
+        "assert_feature_store__mean_points_are_plausible",
+    ),
+    (
+        "appearance that one version lost",
+        f"delete from {NEXT} {ONE_ROW}",
+        "assert_feature_store__has_one_row_per_player_game",
+    ),
+    (
+        "training row of one version that its store does not hold",
+        f"update {NEXT} set is_scheduled = true where not is_scheduled",
+        "assert_training_set__rows_are_in_the_store",
+    ),
+    (
+        "training row of another tier in one version",
+        f"update {TRAINING} set tier = 'none' {ONE_ROW}",
+        "assert_training_set__versions_agree",
+    ),
+    (
+        "training row that one version lacks",
+        f"delete from {TRAINING} {ONE_ROW}",
+        "assert_training_set__versions_agree",
+    ),
+    (
+        "feature of one version without a limit of its own",
+        "update feature_quality set max_null_pct = null where feature_version = 'v2'",
+        "assert_feature_quality__nulls_within_limit",
     ),
     (
         "training row that the store does not hold",
-        f"update training_set set player_lookup = 'nobody' {ONE_ROW}",
+        f"update {TRAINING} set player_lookup = 'nobody' {ONE_ROW}",
         "assert_training_set__rows_are_in_the_store",
     ),
     (

@@ -40,7 +40,7 @@ def forget(home: Home) -> None:
     """The games of the clock's date and later, turned into nonsense."""
     with duckdb.connect(str(home.warehouse)) as connection:
         connection.execute(
-            "update nba_ml.training_set set target_points = 60,"
+            "update nba_ml.training_set_v1 set target_points = 60,"
             " points_avg_last_5 = 1 where game_date >= ?",
             [SINCE],
         )

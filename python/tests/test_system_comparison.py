@@ -93,7 +93,7 @@ def test_violations_are_found(compared_home: Home) -> None:
     assert built.returncode == 0, built.stdout
     DuckDB(compared_home.warehouse).run(
         "insert into baseline_predictions select * from baseline_predictions;"
-        "update training_set set tier = null, target_points = 111"
+        "update training_set_v1 set tier = null, target_points = 111"
     )
     chosen = ["--select", *MODELS, "--exclude", "test_type:unit"]
     broken = small_warehouse.dbt(compared_home, "test", *chosen)

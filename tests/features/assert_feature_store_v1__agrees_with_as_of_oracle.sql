@@ -4,7 +4,7 @@
 -- Written from the definitions of the features, not from the models' SQL.
 with
 
-{{ oracle_sample() }},
+{{ oracle_sample(1) }},
 
 -- a team's plays, where both box scores of the game are whole and final
 team_totals as (

@@ -5,7 +5,7 @@
 -- player's zone rates are taken from the store: the other oracle test checks them.
 with
 
-{{ oracle_sample() }},
+{{ oracle_sample(1) }},
 
 team_totals as (
     select

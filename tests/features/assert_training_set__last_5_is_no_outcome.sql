@@ -8,11 +8,15 @@
 with
 
 correlations as (
+    {% for version in feature_versions() -%}
     select
+        'v{{ version }}' as feature_version,
         count(*) as row_count,
         corr(points_avg_last_5, target_points) as last_5_with_outcome,
         corr(points_avg_last_10, target_points) as last_10_with_outcome
-    from {{ ref('training_set') }}
+    from {{ ref('training_set', v=version) }}
+    {{ "union all" if not loop.last }}
+    {% endfor %}
 )
 
 select * from correlations

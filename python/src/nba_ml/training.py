@@ -142,22 +142,21 @@ def read_frame(warehouse: Warehouse, config: Config, as_of: datetime) -> pd.Data
     end = min(config.window.end or known, known)
     frame = warehouse.read(
         f"select training_set.*, {', '.join(BASELINES)}, phases.season_phase"
-        " from training_set"
+        f" from training_set_{config.feature_version} as training_set"
         " left join baseline_predictions as baselines"
         " on training_set.game_id = baselines.game_id"
         " and training_set.player_lookup = baselines.player_lookup"
         " left join season_phases as phases"
         " on training_set.season_year = phases.season_year"
         " and training_set.game_date between phases.first_date and phases.last_date"
-        " where training_set.feature_version = ? and games_played_prior >= ?"
-        " and training_set.game_date between ? and ?"
+        " where games_played_prior >= ? and training_set.game_date between ? and ?"
         " order by training_set.game_date, training_set.game_id,"
         " training_set.player_lookup",
-        [config.feature_version, config.min_prior_games, start, end],
+        [config.min_prior_games, start, end],
     )
     if frame.empty:
         raise UserError(
-            f"training_set has no {config.feature_version} rows between {start} and "
+            f"training_set_{config.feature_version} has no rows between {start} and "
             f"{end}. Widen window in the configuration, or set the clock later."
         )
     return frame

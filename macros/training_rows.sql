@@ -1,9 +1,11 @@
--- What a model learns from and is judged on: features as they stood before the
--- game, and the outcome. Regular season, played, final, and enough games before.
+{#- The body of training_set for one version of the store: its features as they stood
+    before the game, and the outcome. Regular season, played, final, and enough games
+    before. -#}
+{% macro training_rows(version) -%}
 with
 
 features as (
-    select * from {{ ref('feature_store', v=1) }}
+    select * from {{ ref('feature_store', v=version) }}
     where
         not is_scheduled
         and season_type = 'regular'
@@ -33,3 +35,4 @@ final as (
 )
 
 select * from final
+{%- endmacro %}
