@@ -1,10 +1,12 @@
 """A feature store depends on its inputs and its clock, and on nothing else.
 
-Not on what stood in the warehouse before, and not on how many threads computed it.
+Not on what stood in the warehouse before, not on how many threads computed it, and an
+old version not on what was built since.
 """
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import duckdb
@@ -67,7 +69,7 @@ def contents(home: Path) -> dict[str, list[str]]:
         }
     assert len(found) > 20
     assert len(found["feature_store_v1"]) > 3000
-    assert len(found["training_set"]) > 2000
+    assert len(found["training_set_v1"]) == len(found["training_set_v2"]) > 2000
     assert len(found["baseline_predictions"]) == len(found["feature_store_v1"])
     return found
 
@@ -116,3 +118,36 @@ def test_a_late_correction_is_as_good_as_a_new_start(
     changed = differing(home, one)
     assert {"int_player_form", "int_team_form", "feature_store_v1"} <= set(changed)
     assert "stg_game_schedule" not in changed
+
+
+def checksums(warehouse: Path) -> pd.DataFrame:
+    """Position, type and contents, to the last bit, of each column of version 1."""
+    table = "nba_ml.feature_store_v1"
+    with duckdb.connect(str(warehouse), read_only=True) as connection:
+        columns = connection.execute(f"describe {table}").fetchall()
+        sums = ", ".join(
+            f"md5(string_agg(coalesce(cast({name} as varchar), 'null'), ' '"
+            " order by game_id, player_lookup))"
+            for name, *_ in columns
+        )
+        values = connection.execute(f"select {sums} from {table}").fetchone()
+    rows = [(*column[:2], md5) for column, md5 in zip(columns, values, strict=True)]
+    return pd.DataFrame(rows, columns=["column_name", "data_type", "md5"])
+
+
+def test_version_1_does_not_change_by_a_bit(home: Path, tmp_path: Path) -> None:
+    # of the made-up league; written once, when version 1 was the only one
+    stored = pd.read_csv(Path(__file__).with_name("feature_store_v1.csv"))
+    warehouse = home / "warehouse.duckdb"
+    pd.testing.assert_frame_equal(checksums(warehouse), stored)
+
+    changed = shutil.copy(warehouse, tmp_path)
+    with duckdb.connect(str(changed)) as connection:
+        connection.execute(
+            "update nba_ml.feature_store_v1 set points_avg_season ="
+            " points_avg_season * (1 + 2.3e-16) where rowid = 1000"
+        )
+    found = checksums(changed)
+    assert found[found["md5"] != stored["md5"]]["column_name"].tolist() == [
+        "points_avg_season"
+    ]
