@@ -28,7 +28,7 @@ from nba_ml.settings import PROJECT, Home
 from nba_ml.training import Window
 from nba_ml.warehouse import connect
 
-FEATURES = "feature_store_v1"
+FEATURES = f"feature_store_{training.read_config(CONFIG).feature_version}"
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ FAULTS = (
         "a feature stuck at a constant",
         "constant_features",
         "store",
-        update(FEATURES, "usage_rate_last_10 = 20"),
+        update(FEATURES, "minutes_avg_last_10 = 20"),
     ),
     Fault(
         "two features swapped",
@@ -78,10 +78,10 @@ FAULTS = (
         ),
     ),
     Fault(
-        "percent written as a fraction",
+        "a rating of one possession instead of 100",
         "feature_mean_change",
         "store",
-        update(FEATURES, "three_pt_rate_last_10 = three_pt_rate_last_10 / 100"),
+        update(FEATURES, "team_off_rating_last_10 = team_off_rating_last_10 / 100"),
     ),
     Fault(
         "no box scores for two days",
@@ -94,10 +94,10 @@ FAULTS = (
         "features of the day before",
         "skewed_features",
         "served",
-        "update feature_store_v1 as today set points_avg_last_5 = before.last_5,"
+        f"update {FEATURES} as today set points_avg_last_5 = before.last_5,"
         " points_avg_last_10 = before.last_10 from (select game_id, player_lookup,"
         " lag(points_avg_last_5) over player as last_5,"
-        " lag(points_avg_last_10) over player as last_10 from feature_store_v1"
+        f" lag(points_avg_last_10) over player as last_10 from {FEATURES}"
         " window player as (partition by player_lookup order by game_date))"
         " as before where today.game_id = before.game_id"
         " and today.player_lookup = before.player_lookup"
@@ -156,7 +156,7 @@ FAULTS = (
         "a leak",
         "too_good",
         "store",
-        "update feature_store_v1 as store set points_avg_last_5 = outcomes.points,"
+        f"update {FEATURES} as store set points_avg_last_5 = outcomes.points,"
         " points_avg_last_10 = outcomes.points, points_avg_season = outcomes.points"
         " from stg_player_game_summary as outcomes"
         " where store.game_id = outcomes.game_id"
