@@ -11,6 +11,7 @@ from pathlib import Path
 
 import duckdb
 import pytest
+from dbt_common.exceptions import DbtRuntimeError
 
 import small_league
 from dbt_project import DbtProject
@@ -18,7 +19,7 @@ from dbt_project import DbtProject
 # the last date of the league, so that its games are upcoming
 CLOCK = "2023-12-24T12:00:00"
 BUILT = (
-    *("+training_set", "+baseline_predictions", "+feature_quality"),
+    *("+training_set", "+baseline_predictions", "+data_quality_daily"),
     *("rejected_rows", "season_exceptions"),
 )
 REJECTED = "assert_rejected_rows__is_empty"
@@ -278,3 +279,34 @@ def test_single_rejected_row_is_a_warning(
     error = "assert_rejected_rows__at_most_one_percent"
     states = project._invoke(home, CLOCK, "test", "--select", REJECTED, error)
     assert states == {REJECTED: "warn", error: "pass"}
+
+
+def test_a_feature_that_is_stuck_in_one_version_is_named_with_it(
+    project: DbtProject, league: Path, tmp_path: Path
+) -> None:
+    day = f"(select max(game_date) from {TRAINING})"
+    statement = f"update {{}} set opponent_pace = 99 where game_date = {day};"
+    home = planted(league, tmp_path, statement.format(NEXT))
+    sql = f"select constant_features from data_quality_daily where game_date = {day}"
+    names = {}
+    for table in (NEXT, STORE):
+        project.build(home, CLOCK, select=("data_quality_daily",))
+        with duckdb.connect(str(home / "warehouse.duckdb")) as connection:
+            connection.execute("set schema = 'nba_ml'")
+            [(names[table],)] = connection.execute(sql).fetchall()
+            connection.execute(statement.format(STORE))
+    assert names[NEXT] == "v2.opponent_pace"
+    assert names[STORE] == "v1.opponent_pace v2.opponent_pace"
+
+
+def test_a_version_that_no_loop_reads_is_an_error(project: DbtProject) -> None:
+    forgotten = ("macros/feature_versions.sql", "[1, 2]", "[1]")
+    select = ("compile", "--select", "feature_catalog")
+    project.compiled(CLOCK, *select)
+    with (
+        project.planted(forgotten),
+        pytest.raises(
+            DbtRuntimeError, match=r"Version 2 of feature_store is not among"
+        ),
+    ):
+        project.compiled(CLOCK, *select)
