@@ -99,8 +99,9 @@ docs: $(NBA_ML_HOME)/docs/index.html ## dbt docs and the feature catalogue as st
 $(NBA_ML_HOME)/docs/index.html: $(BUILT)
 	@$(BIN)/dbt --quiet docs generate --static
 	@mkdir -p "$(NBA_ML_HOME)/docs"
-	@$(BIN)/dbt-features lint --strict >/dev/null
-	@$(BIN)/dbt-features build --connection nba_ml --target $(or $(NBA_ML_TARGET),duckdb) --no-cache >/dev/null
+	@$(BIN)/python python/feature_site.py target
+	@$(BIN)/dbt-features lint --strict --manifest target/feature-site.json >/dev/null
+	@$(BIN)/dbt-features build --manifest target/feature-site.json --connection nba_ml --target $(or $(NBA_ML_TARGET),duckdb) --no-cache >/dev/null
 	@rm -rf "$(NBA_ML_HOME)/docs/features"
 	@cp -r target/feature-catalog "$(NBA_ML_HOME)/docs/features"
 	@cp target/static_index.html $@

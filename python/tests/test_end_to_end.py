@@ -226,7 +226,7 @@ def test_the_catalogue_holds_every_feature_with_statistics_and_importance(
     )
     assert rows == [(25, 25, 25, pytest.approx(1), 25)]
     page = (home / DOCS[1]).read_text()
-    assert "25" in page and "feature_store" in page
+    assert "25" in page and "feature_store_v1" in page and "feature_store_v2" in page
 
 
 def test_real_data_have_25_features_for_every_row(real_run: tuple[Path, str]) -> None:
