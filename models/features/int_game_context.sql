@@ -16,6 +16,7 @@ final as (
         opponent.defensive_rating_last_15 as opponent_def_rating,
         opponent.pace_last_15 as opponent_pace,
         opponent.pace_last_10 as opponent_pace_last_10,
+        opponent.net_rating_ewma_20 as opponent_net_rating_ewma_20,
         opponent.paint_pct_allowed_last_15,
         opponent.mid_range_pct_allowed_last_15,
         opponent.three_pct_allowed_last_15

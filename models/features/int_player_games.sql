@@ -54,6 +54,8 @@ appearances as (
         is_window_game,
         case when is_window_game then minutes_played end as minutes_played,
         case when is_window_game then points end as points,
+        case when is_window_game then fg_attempts end as fg_attempts,
+        case when is_window_game then ft_attempts end as ft_attempts,
         case
             when is_window_game and known_usage_rate <= 100
                 then known_usage_rate
@@ -90,6 +92,8 @@ appearances as (
         false as is_window_game,
         null as minutes_played,
         null as points,
+        null as fg_attempts,
+        null as ft_attempts,
         null as usage_rate,
         null as paint_attempts,
         null as mid_range_attempts,

@@ -19,6 +19,9 @@ windows as (
             as offensive_rating_last_10,
         {{ mean_over('defensive_rating', prior_games(15, entity=['team_abbr'])) }}
             as defensive_rating_last_15,
+        {{ exponential_mean(
+            '(offensive_rating - defensive_rating)', 20, entity=['team_abbr']
+        ) }} as net_rating_ewma_20,
 
         ---------- field goals allowed by zone
         count(paint_attempts_allowed)
@@ -50,6 +53,7 @@ final as (
         pace_last_15,
         offensive_rating_last_10,
         defensive_rating_last_15,
+        net_rating_ewma_20,
         -- fewer than 5 games with zones say nothing about a defence
         case
             when zone_games_last_15 >= 5
