@@ -19,25 +19,7 @@ from nba_ml.warehouse import connect
 
 FOLDER = Path(__file__).parent
 Rows = list[dict[str, Any]]
-TABLES = {
-    "builds": "build_info",
-    "models": "model_registry order by trained_at desc, model_id desc",
-    "overall": "model_performance_overall where precedence = 1",
-    "weekly": "model_performance_weekly order by week_start",
-    "calibration": "model_calibration order by confidence",
-    "drift": "feature_psi_weekly order by importance_rank, feature_name, week_start",
-    "alerts": "alerts order by is_open desc, closed_on desc, severity, opened_on desc",
-    "triggers": "retraining_triggers order by is_due desc, trigger",
-    "experiments": "experiment_results order by last_date desc limit 4",
-    "slate": "next_slate order by predicted_points desc, player_lookup",
-    "quality": "data_quality_daily order by game_date desc limit 14",
-    "operations": "prediction_operations_daily where variant = 'production'"
-    " order by game_date desc, mode, model_id desc limit 14",
-    "backtests": "backtest_performance where population = 'all'"
-    " order by backtest_id desc, configuration, first_date, fold",
-    "comparisons": "backtest_comparison where fold = 'all' order by backtest_id desc",
-    "requests": "request_performance_daily order by day desc, requests desc limit 60",
-}
+TABLES: dict[str, str] = yaml.safe_load((FOLDER / "report_tables.yml").read_text())
 
 
 def write(home: Home, facts: dict[str, Rows]) -> Path:

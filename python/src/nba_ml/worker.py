@@ -32,6 +32,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.security import HTTPBearer
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from nba_ml import lineup, settings, spool
@@ -286,10 +287,6 @@ class NotLogged(Exception):
     """The journal could not take the rows of an answer."""
 
 
-class ClientGone(Exception):
-    """The client closed the connection before its request was complete."""
-
-
 class Gate:
     """Around the application: token and size before it, the log behind it.
 
@@ -326,14 +323,14 @@ class Gate:
 
         try:
             refusal = self._refusal(scope, exchange)
-            if not refusal and (content := await _read(receive)) is None:
+            if not refusal and (content := await _read(scope, receive)) is None:
                 refusal = _problem(exchange, 413, TOO_LARGE)
 
             async def body() -> Message:
                 return {"type": "http.request", "body": content}
 
             await (refusal or self.app)(scope, body, answer)
-        except ClientGone:
+        except ClientDisconnect:  # before its request was complete
             return
         except Exception as error:
             if exchange.is_begun:
@@ -373,18 +370,14 @@ class Gate:
         log.info("answered", extra={"facts": facts})
 
 
-async def _read(receive: Receive) -> bytes | None:
+async def _read(scope: Scope, receive: Receive) -> bytes | None:
     """The body; None when it is too large."""
     content = b""
-    while True:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            raise ClientGone
-        content += message.get("body", b"")
+    async for part in Request(scope, receive).stream():
+        content += part
         if len(content) > LARGEST:
             return None
-        if not message.get("more_body"):
-            return content
+    return content
 
 
 def create_app(
