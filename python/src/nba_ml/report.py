@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ from nba_ml.warehouse import connect
 
 FOLDER = Path(__file__).parent
 Rows = list[dict[str, Any]]
-TABLES: dict[str, str] = yaml.safe_load((FOLDER / "report_tables.yml").read_text())
+TABLES = yaml.safe_load((FOLDER / "tables.yml").read_text())
 
 
 def write(home: Home, facts: dict[str, Rows]) -> Path:
@@ -28,19 +28,19 @@ def write(home: Home, facts: dict[str, Rows]) -> Path:
 
 
 def read(home: Home) -> dict[str, Rows]:
-    """What the page shows, by the names of TABLES.
+    """What the page shows, by the names of tables.yml.
 
     Raises UserError, which names what is not built.
     """
-    return read_tables(home, TABLES)
+    return read_tables(home, "report")
 
 
 def read_tables(
-    home: Home, tables: Mapping[str, str], parameters: Sequence[Any] = ()
+    home: Home, page: str, parameters: Sequence[Any] = ()
 ) -> dict[str, Rows]:
-    """Rows of each of `tables`, which are the rest of a select; None for NULL."""
+    """Rows of each table of a page in tables.yml, by its name there; None for NULL."""
     warehouse, found = connect(home), {}
-    for name, table in tables.items():
+    for name, table in TABLES[page].items():
         rows = warehouse.read(f"select * from {table}", parameters).astype(object)
         found[name] = rows.where(rows.notna(), None).to_dict("records")
     return found
