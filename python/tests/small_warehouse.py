@@ -9,9 +9,11 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import numpy as np
@@ -19,6 +21,7 @@ import pandas as pd
 
 from nba_ml import training
 from nba_ml.settings import PROJECT, Home
+from nba_ml.warehouse import DuckDB, Warehouse
 
 FEATURES = {
     "points_avg_last_5": (0.0, 70.0),
@@ -49,6 +52,15 @@ WATCHED = [
     *("retraining_triggers", "retraining_obstacles", "alert_changes"),
     *("watch_limits", "deployment_watch"),
 ]
+
+
+def change(warehouse: Warehouse, sql: str, parameters: Sequence[Any] = ()) -> None:
+    """Run one statement for its effect, which the product never does."""
+    if isinstance(warehouse, DuckDB):
+        with warehouse._open(read_only=False) as connection:
+            connection.execute(sql, parameters)
+    else:
+        warehouse._query(sql, parameters)
 
 
 def games(seed: int = 7) -> pd.DataFrame:

@@ -260,7 +260,9 @@ def test_an_unknown_feature_version_is_refused(home: Home) -> None:
 
 
 def test_unfit_rows_are_refused(home: Home) -> None:
-    DuckDB(home.warehouse).run("update training_set_v1 set target_points = 500")
+    small_warehouse.change(
+        DuckDB(home.warehouse), "update training_set_v1 set target_points = 500"
+    )
     with pytest.raises(UserError, match="training rows are refused"):
         run(home)
 

@@ -23,6 +23,7 @@ from click.testing import CliRunner
 from drill import BETTER, BROKEN, FIRST
 
 import gcs_emulator
+import small_warehouse
 from nba_ml import (
     deployment,
     files,
@@ -249,7 +250,9 @@ def other_library(home: Home) -> None:
 
 
 def lost_feature(home: Home) -> None:
-    DuckDB(home.warehouse).run("alter table feature_store_v1 drop column is_home")
+    small_warehouse.change(
+        DuckDB(home.warehouse), "alter table feature_store_v1 drop column is_home"
+    )
 
 
 def replaced(home: Home, booster: xgb.Booster) -> None:
@@ -258,7 +261,8 @@ def replaced(home: Home, booster: xgb.Booster) -> None:
     digest = hashlib.sha256(content).hexdigest()
     path_of(home).write_bytes(content)
     edit_manifest(home, artifact_sha256=digest)
-    DuckDB(home.warehouse).run(
+    small_warehouse.change(
+        DuckDB(home.warehouse),
         "update model_events set artifact_sha256 = ? where model_id = ?"
         " and event_type = 'trained'",
         [digest, BETTER],
@@ -281,7 +285,8 @@ def below_zero(home: Home) -> None:
 
 
 def leaking(home: Home) -> None:
-    DuckDB(home.warehouse).run(
+    small_warehouse.change(
+        DuckDB(home.warehouse),
         "update model_metrics set value = 0.6 * value where model_id = ?"
         " and predictor = 'model' and metric = 'mae'",
         [BETTER],
@@ -289,7 +294,9 @@ def leaking(home: Home) -> None:
 
 
 def unmeasured(home: Home) -> None:
-    DuckDB(home.warehouse).run("delete from model_metrics where model_id = ?", [BETTER])
+    small_warehouse.change(
+        DuckDB(home.warehouse), "delete from model_metrics where model_id = ?", [BETTER]
+    )
 
 
 @pytest.mark.parametrize(
@@ -385,7 +392,8 @@ def lost_production(home: Home) -> None:
 
 
 def other_registry(home: Home) -> None:
-    DuckDB(home.warehouse).run(
+    small_warehouse.change(
+        DuckDB(home.warehouse),
         "delete from model_events where event_type = 'promoted' and model_id = ?",
         [FIRST],
     )
@@ -854,7 +862,8 @@ def test_two_versions_with_one_file_are_two_models(live: Home) -> None:
             found = json.loads(content) | {"model_id": BETTER, "model_version": "1.1.0"}
             content = json.dumps(found).encode()
         name.write_bytes(content)
-    DuckDB(live.warehouse).run(
+    small_warehouse.change(
+        DuckDB(live.warehouse),
         "update model_events set artifact_sha256 = ? where model_id = ?"
         " and event_type = 'trained'",
         [file_of(live, FIRST)[1], BETTER],
@@ -874,7 +883,9 @@ def test_a_clock_that_goes_back_is_refused(
     with pytest.raises(UserError, match="Unset NBA_ML_AS_OF"):
         deployment.rollback(live)
     registry_says = "update model_events set event_at = event_at - interval 1 year"
-    DuckDB(live.warehouse).run(f"{registry_says} where model_id = '{BETTER}'")
+    small_warehouse.change(
+        DuckDB(live.warehouse), f"{registry_says} where model_id = '{BETTER}'"
+    )
     for kind in ("staged", "promoted"):
         event = registry.model_event(kind, BETTER, gcs_path=f"staging/{BETTER}.json")
         spool.write(live.spool, [event])
@@ -884,7 +895,9 @@ def test_a_clock_that_goes_back_is_refused(
 
 def test_between_seasons_a_rollback_works(live: Home) -> None:
     deployment.deploy(live, BETTER, NOW)
-    DuckDB(live.warehouse).run("delete from feature_store_v1 where is_scheduled")
+    small_warehouse.change(
+        DuckDB(live.warehouse), "delete from feature_store_v1 where is_scheduled"
+    )
     with pytest.raises(UserError, match="No game is scheduled"):
         deployment.deploy(live, BROKEN, NOW)
     deployment.rollback(live)

@@ -87,7 +87,7 @@ def current(home: Home, monkeypatch: pytest.MonkeyPatch) -> Home:
 
 
 def change(home: Home, sql: str) -> None:
-    DuckDB(home.warehouse).run(sql)
+    small_warehouse.change(DuckDB(home.warehouse), sql)
 
 
 def read(home: Home, sql: str) -> list[dict[str, Any]]:

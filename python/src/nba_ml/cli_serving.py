@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import asdict
 from datetime import date
 from typing import TYPE_CHECKING, Any
@@ -29,6 +30,7 @@ worker = click.option(
 )
 @console.day_option("--since", help="Replay the past game days from this one on.")
 @console.day_option("--until", help="[the last played]")
+@click.option("--why", metavar="PLAYER", help="What made the points of one player.")
 @console.in_home
 @console.as_json
 def predict(
@@ -38,6 +40,7 @@ def predict(
     mode: str | None,
     since: date | None,
     until: date | None,
+    why: str | None,
     json_: bool,
 ) -> None:
     """Predict the points of every expected player of one date.
@@ -47,15 +50,15 @@ def predict(
     Example:
 
     \b
-        nba-ml predict --date 2024-04-14
+        nba-ml predict --date 2024-04-14 --why nikolajokic
     """
     from nba_ml import prediction
 
     if until and not since:
         raise click.UsageError("--until ends a replay, which begins at --since.")
     if since:
-        if day or mode not in (None, "replay"):
-            raise click.UsageError("--since is a replay: without --date and --mode.")
+        if day or why or mode not in (None, "replay"):
+            raise click.UsageError("--since takes only --until and --model-id.")
         done = prediction.replay(home, since, until, model_id)
         if json_:
             return console.print_json(asdict(done))
@@ -64,10 +67,10 @@ def predict(
             f"{done.first_date} to {done.last_date}, by {done.model_id} (replay)."
         )
         return console.warn(done.notes)
-    slate = prediction.predict(home, day, model_id, mode)
+    slate = prediction.predict(home, day, model_id, mode, why)
     if json_:
         facts = {"model_id": slate.model_id, "game_date": slate.game_date}
-        facts |= {"mode": slate.mode, "skipped": slate.skipped}
+        facts |= {"mode": slate.mode, "skipped": slate.skipped, "why": slate.why}
         console.print_json(facts | {"predictions": slate.rows.to_dict("records")})
     else:
         columns = ["player_lookup", "game_id", "predicted_points"]
@@ -85,7 +88,20 @@ def predict(
             f"{len(slate.rows)} predictions for {slate.game_date} by {slate.model_id} "
             f"({slate.mode}) {logged}; {slate.skipped} players with too few games."
         )
+        for row in slate.why:
+            _print_why(row)
     console.warn(slate.notes)
+
+
+def _print_why(row: dict[str, Any]) -> None:
+    values, parts = json.loads(row["features"]), row["contributions"]
+    largest = sorted(parts, key=lambda name: -abs(parts[name]))[:10]
+    lines = [[n, console.text(values[n]), f"{parts[n]:+.2f}"] for n in largest]
+    rest = sum(points for name, points in parts.items() if name not in largest)
+    lines += [["all others", "", f"{rest:+.2f}"]]
+    lines += [["expected of anybody", "", f"{row['expected_points']:+.2f}"]]
+    header = [f"why {row['player_lookup']}", "value", f"{row['predicted_points']:.2f}"]
+    console.print_table(header, lines)
 
 
 @click.command()

@@ -20,7 +20,7 @@ MARKDOWN, PAGE = ".card.md", ".card.html"
 def render(home: Home, model_id: str) -> str:
     """The card of a model that the warehouse has, as Markdown. Raises UserError."""
     registry.choose(home, model_id)
-    rows: dict[str, Any] = report.read_tables(home, "model_card", [model_id])
+    rows: dict[str, Any] = report.read(home, "model_card", [model_id])
     [facts] = rows.pop("trained")
     keys = ("population", "predictor", "metric")
     rows["metrics"] = {tuple(row[k] for k in keys): row for row in rows["metrics"]}

@@ -27,18 +27,13 @@ def write(home: Home, facts: dict[str, Rows]) -> Path:
     return write_atomically(home.root / "report/index.html", render(facts).encode())
 
 
-def read(home: Home) -> dict[str, Rows]:
-    """What the page shows, by the names of tables.yml.
+def read(
+    home: Home, page: str = "report", parameters: Sequence[Any] = ()
+) -> dict[str, Rows]:
+    """Rows of each table of a page, by its name in tables.yml; None for NULL.
 
     Raises UserError, which names what is not built.
     """
-    return read_tables(home, "report")
-
-
-def read_tables(
-    home: Home, page: str, parameters: Sequence[Any] = ()
-) -> dict[str, Rows]:
-    """Rows of each table of a page in tables.yml, by its name there; None for NULL."""
     warehouse, found = connect(home), {}
     for name, table in TABLES[page].items():
         rows = warehouse.read(f"select * from {table}", parameters).astype(object)
