@@ -702,6 +702,53 @@ def test_contributions_sum_to_each_answer_by_its_own_model(
         assert_explained(ask_why(home))
 
 
+def test_two_feature_versions_answer_side_by_side(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = small_warehouse.add_second_version(home)
+    config = replace(small_warehouse.config(), feature_version="v2")
+    newest = training.train(home, config).model_id
+    assert newest == "xgboost_v2.0.0"
+    one = champion(home, newest)
+    split = StagingModel(newest, one.gcs_path, one.sha256, 0.5, "split")
+    serve(home, champion(home), split)
+    with serving_client(home) as client:
+        rows = client.post("/predict/slate", json={}).json()["predictions"]
+        assert {row["variant"] for row in rows} == {"production"}
+        [problem] = client.get("/model").json()["problems"]
+        assert "No features of version v2 are published" in problem
+
+    prediction.predict(home)  # publishes what is served, both versions
+    champions = {row["player_lookup"]: row["predicted_points"] for row in rows}
+    rows = ask_why(home)
+    names = {"production": tuple(small_warehouse.FEATURES), "staging": own}
+    features = DuckDB(home.warehouse).read("select * from feature_store_v2")
+    features = features[features["is_scheduled"]].set_index("player_lookup")
+    model = lineup.load(home).challenger.scorer.model
+    points = pd.Series(model.predict(features), features.index)
+    for row in rows:
+        is_staged = row["variant"] == "staging"
+        assert is_staged == (scoring.bucket(newest, row["player_lookup"]) < 0.5)
+        assert row["feature_version"] == ("v2" if is_staged else "v1")
+        expected = points if is_staged else champions
+        assert row["predicted_points"] == expected[row["player_lookup"]]
+        assert tuple(row["contributions"]) == names[row["variant"]]
+    assert len({row["features_hash"] for row in rows}) == 2
+    log = logged(home, "prediction_log").set_index("prediction_id")
+    for row in rows:
+        vector = json.loads(log.at[row["prediction_id"], "features"])
+        assert tuple(vector) == names[row["variant"]]
+
+    # features of the other version are no features of this model
+    read = serving.read_pointer
+    monkeypatch.setattr(serving, "read_pointer", lambda store, _: read(store, "v1"))
+    with serving_client(home) as client:
+        [problem] = client.get("/model").json()["problems"]
+        assert "trained on feature version v2, the rows are v1" in problem
+        rows = client.post("/predict/slate", json={}).json()["predictions"]
+    assert {row["variant"] for row in rows} == {"production"}
+
+
 def test_the_split_over_http_is_that_of_the_golden_vectors(home: Home) -> None:
     vectors = pd.read_csv(PROJECT / "seeds/experiment_bucket_vectors.csv")
     vectors = vectors[vectors["experiment"] == "xgboost_v1.1.0"]
