@@ -41,6 +41,7 @@ from nba_ml.probe import InProcess, Seen
 from nba_ml.settings import PROJECT, Home, UserError
 from nba_ml.warehouse import DuckDB, WarehouseUnavailable
 
+NEWEST_STORE = f"feature_store_v{drill.NEWEST}"
 NOW = Plan(watch=0)
 FORCED = Plan(watch=0, force="for a test")
 
@@ -194,7 +195,8 @@ def test_a_deployment_repeated_does_nothing(live: Home) -> None:
 
 
 def test_a_model_that_moved_is_still_the_one_that_was_trained(live: Home) -> None:
-    config = replace(training.read_config(drill.CONFIG), num_boost_round=100)
+    config = training.read_config(drill.CONFIG)
+    config = replace(config, feature_version="v1", num_boost_round=100)
     again = training.train(live, config, if_changed=True)
     assert (again.model_id, again.is_new) == (FIRST, False)
     assert again.path == str(live.models / f"production/{FIRST}.json")
@@ -251,7 +253,7 @@ def other_library(home: Home) -> None:
 
 def lost_feature(home: Home) -> None:
     small_warehouse.change(
-        DuckDB(home.warehouse), "alter table feature_store_v1 drop column is_home"
+        DuckDB(home.warehouse), f"alter table {NEWEST_STORE} drop column is_home"
     )
 
 
@@ -304,7 +306,7 @@ def unmeasured(home: Home) -> None:
     [
         (damage, "its manifest says"),
         (cut, "has 2 bytes, not 1 kB to 200 MB"),
-        (remove, "There is no .*xgboost_v1.1.0.json"),
+        (remove, f"There is no .*{BETTER}.json"),
         (other_features, "does not fit the store"),
         (other_library, "XGBoost 1.7.6, here is"),
         (lost_feature, "lack is_home"),
@@ -348,7 +350,7 @@ def test_force_does_not_pass_a_damaged_file(live: Home) -> None:
 
 
 def test_names_that_do_not_exist_and_models_that_are_retired(live: Home) -> None:
-    known = "known: .*v1.0.0, .*v1.1.0, .*v1.2.0"
+    known = f"known: {FIRST}, {BETTER}, {BROKEN}"
     with pytest.raises(UserError, match=f"No model 9.9.9 .*{known}"):
         deployment.deploy(live, "9.9.9", NOW)
     deployment.deploy(live, BETTER, NOW)
@@ -707,7 +709,7 @@ def test_a_model_of_this_machine_is_deployed_to_a_bucket(
         assert lineup.load(cloud).answer("request", None)[0]
         deployment.rollback(cloud)
         assert deployment.differences(cloud) == []
-        names = [name for name in bucket.names() if name.endswith("_v1.1.0.json")]
+        names = [name for name in bucket.names() if name.endswith(f"{BETTER}.json")]
         assert names == [f"archive/{BETTER}.json"]
         assert "serving/model_config.yaml" in bucket.names()
         # a deployer in the cloud that gives no sign of life is dead after ten minutes
@@ -895,9 +897,9 @@ def test_a_clock_that_goes_back_is_refused(
 
 def test_between_seasons_a_rollback_works(live: Home) -> None:
     deployment.deploy(live, BETTER, NOW)
-    small_warehouse.change(
-        DuckDB(live.warehouse), "delete from feature_store_v1 where is_scheduled"
-    )
+    for name in {"feature_store_v1", NEWEST_STORE}:
+        sql = f"delete from {name} where is_scheduled"
+        small_warehouse.change(DuckDB(live.warehouse), sql)
     with pytest.raises(UserError, match="No game is scheduled"):
         deployment.deploy(live, BROKEN, NOW)
     deployment.rollback(live)
