@@ -4,6 +4,7 @@ import json
 import re
 from dataclasses import replace
 from datetime import date
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -296,7 +297,7 @@ def test_data_tests_find_a_leak_and_unequal_rows(home: Home) -> None:
 
     leak, unequal = "train_before_the_fold", "configurations_share_their_rows"
     assert failures(leak) == failures(unequal) == 0
-    change = DuckDB(home.warehouse).run
+    change = partial(small_warehouse.change, DuckDB(home.warehouse))
     mine = "where configuration = 'two' and player_lookup = 'player07'"
     change(f"update backtest_results set training_end = fold_start {mine}")
     assert failures(leak) > 5 and failures(unequal) == 0
