@@ -139,7 +139,11 @@ final as (
         scores.baseline_mae,
         1 - scores.test_mae / scores.baseline_mae as skill,
 
-        ---------- where it comes from
+        ---------- where it comes from: the next version is counted from these
+        trained.algorithm,
+        trained.features_hash,
+        trained.config,
+        trained.training_frame_sha256,
         trained.artifact_sha256,
         trained.parent_model_id,
         trained.training_start,

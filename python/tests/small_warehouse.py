@@ -9,9 +9,11 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import numpy as np
@@ -19,6 +21,7 @@ import pandas as pd
 
 from nba_ml import training
 from nba_ml.settings import PROJECT, Home
+from nba_ml.warehouse import DuckDB, Warehouse
 
 FEATURES = {
     "points_avg_last_5": (0.0, 70.0),
@@ -49,6 +52,15 @@ WATCHED = [
     *("retraining_triggers", "retraining_obstacles", "alert_changes"),
     *("watch_limits", "deployment_watch"),
 ]
+
+
+def change(warehouse: Warehouse, sql: str, parameters: Sequence[Any] = ()) -> None:
+    """Run one statement for its effect, which the product never does."""
+    if isinstance(warehouse, DuckDB):
+        with warehouse._open(read_only=False) as connection:
+            connection.execute(sql, parameters)
+    else:
+        warehouse._query(sql, parameters)
 
 
 def games(seed: int = 7) -> pd.DataFrame:
@@ -162,6 +174,34 @@ def load(path: Path, frame: pd.DataFrame, as_of: str = "2024-03-30 12:00:00") ->
             " feature_name varchar, served_value double, stored_value double,"
             " reason varchar, predicted_at timestamp)"
         )
+
+
+def add_second_version(home: Home) -> tuple[str, ...]:
+    """A v2 of the store beside v1, without `noise`, and with a feature of its own."""
+    names = (*(name for name in FEATURES if name != "noise"), "is_away")
+    rows = "select * exclude (noise) replace ('v2' as feature_version{}) from {}"
+    with duckdb.connect(str(home.warehouse)) as connection:
+        connection.execute("set schema = 'nba_ml'")
+        tables = {row[0] for row in connection.execute("show tables").fetchall()}
+        for table in ("feature_store", "training_set"):
+            if f"{table}_v1" in tables:
+                connection.execute(
+                    f"create table {table}_v2 as {rows.format('', f'{table}_v1')};"
+                    f"alter table {table}_v2 add column is_away bigint;"
+                    f"update {table}_v2 set is_away = 1 - is_home"
+                )
+            else:  # one table has the rows of all versions
+                away = ", 1 - is_home as is_away"
+                connection.execute(
+                    f"alter table {table} add column is_away bigint;"
+                    f"insert into {table} by name {rows.format(away, table)}"
+                )
+        connection.executemany(
+            "insert into feature_catalog by name select ? as feature_name,"
+            " 'v2' as feature_version, ? as feature_order",
+            [(name, order) for order, name in enumerate(names)],
+        )
+    return names
 
 
 def dbt(home: Home, *arguments: str) -> subprocess.CompletedProcess[str]:

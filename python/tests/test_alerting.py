@@ -92,7 +92,8 @@ def home(watched: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Home
 
 
 def raise_alert(home: Home, alert_id: str, severity: str = "critical") -> None:
-    DuckDB(home.warehouse).run(
+    small_warehouse.change(
+        DuckDB(home.warehouse),
         "insert into alerts by name select ? as alert_id, 'bias' as rule,"
         " ? as severity, 'model' as area, date '2024-03-28' as opened_on,"
         " true as is_open, 'bias is 2.' as explanation, 'docs/here' as remedy",
@@ -101,7 +102,8 @@ def raise_alert(home: Home, alert_id: str, severity: str = "critical") -> None:
 
 
 def close_alert(home: Home, alert_id: str, day: str) -> None:
-    DuckDB(home.warehouse).run(
+    small_warehouse.change(
+        DuckDB(home.warehouse),
         "update alerts set is_open = false, closed_on = ? where alert_id = ?",
         [day, alert_id],
     )
@@ -190,7 +192,9 @@ def test_who_was_told_that_it_opened_is_told_that_it_closed(
     raise_alert(home, "two", "warning")
     invoke("--webhook", webhook.url)
     close_alert(home, "one", "2024-03-29")
-    DuckDB(home.warehouse).run("delete from alerts where alert_id = 'two'", [])
+    small_warehouse.change(
+        DuckDB(home.warehouse), "delete from alerts where alert_id = 'two'", []
+    )
     told = webhook.texts[1]
     for _ in range(2):
         invoke("--webhook", webhook.url)

@@ -4,6 +4,7 @@ import json
 import re
 from dataclasses import replace
 from datetime import date
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -260,7 +261,9 @@ def test_an_unknown_feature_version_is_refused(home: Home) -> None:
 
 
 def test_unfit_rows_are_refused(home: Home) -> None:
-    DuckDB(home.warehouse).run("update training_set_v1 set target_points = 500")
+    small_warehouse.change(
+        DuckDB(home.warehouse), "update training_set_v1 set target_points = 500"
+    )
     with pytest.raises(UserError, match="training rows are refused"):
         run(home)
 
@@ -294,7 +297,7 @@ def test_data_tests_find_a_leak_and_unequal_rows(home: Home) -> None:
 
     leak, unequal = "train_before_the_fold", "configurations_share_their_rows"
     assert failures(leak) == failures(unequal) == 0
-    change = DuckDB(home.warehouse).run
+    change = partial(small_warehouse.change, DuckDB(home.warehouse))
     mine = "where configuration = 'two' and player_lookup = 'player07'"
     change(f"update backtest_results set training_end = fold_start {mine}")
     assert failures(leak) > 5 and failures(unequal) == 0

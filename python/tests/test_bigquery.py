@@ -322,13 +322,14 @@ def test_check_reports_broken_and_constant_columns(engines: Engines) -> None:
         contracts.tables()["player_composite_factors"], dataset="somebodys"
     )
     engines.bigquery.client.create_dataset("somebodys")
-    engines.bigquery.run(
+    small_warehouse.change(
+        engines.bigquery,
         "create table somebodys.player_composite_factors as select"
         " player_lookup, game_id, game_date, 20 as fatigue_score, 1.5 as pace_score,"
         " 0.5 as shot_zone_mismatch_score, 0.0 as usage_spike_score, 7 as theirs"
         " from nba_analytics.player_game_summary union all"
         " select player_lookup, game_id, game_date, 150, 1.5, 0.5, 0.0, 7"
-        " from nba_analytics.player_game_summary where points > 40"
+        " from nba_analytics.player_game_summary where points > 40",
     )
     tables = {**contracts.tables(), theirs.name: theirs}
     with mock.patch.object(contracts, "tables", lambda: tables):
@@ -446,7 +447,7 @@ def test_a_deployment_on_bigquery_is_the_same_on_both_engines(
     [build] = engines.bigquery.read("select * from build_info").to_dict("records")
     known = engines.duckdb.read("select dbt_invocation_id as id from build_info")
     name_build = "update build_info set dbt_invocation_id = ? where true"
-    engines.duckdb.run(name_build, [build["dbt_invocation_id"]])
+    small_warehouse.change(engines.duckdb, name_build, [build["dbt_invocation_id"]])
     # other tests trained models on one engine alone
     names = ("request_log", "deployment_watch", "parity_mismatches", "model_registry")
     names += ("model_transitions", "model_live_periods")
@@ -474,10 +475,12 @@ def test_a_deployment_on_bigquery_is_the_same_on_both_engines(
     changed = "update prediction_log set features = replace(features, ?, ?)"
     texts = ['"is_home": 1.0', '"is_home": 0.5']
     for warehouse in both:
-        warehouse.run(f"{changed} where request_id is not null", texts)
+        small_warehouse.change(
+            warehouse, f"{changed} where request_id is not null", texts
+        )
         assert len(warehouse.read("select * from parity_mismatches")) > 100
     assert differ("parity_mismatches") == []
-    engines.duckdb.run(name_build, [known["id"].iloc[0]])
+    small_warehouse.change(engines.duckdb, name_build, [known["id"].iloc[0]])
 
 
 def test_an_unbuilt_relation_is_named_with_the_next_step(engines: Engines) -> None:

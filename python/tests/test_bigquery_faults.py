@@ -15,6 +15,7 @@ import pytest
 import requests
 from click.testing import CliRunner
 
+import small_warehouse
 from bigquery_emulator import TARGET, Fault, Proxy, emulator, proxy
 from nba_ml import bigquery, registry, settings, spool
 from nba_ml.bigquery import BigQuery
@@ -56,7 +57,7 @@ def home(way: Proxy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Home:
     way.faults.clear()
     way.hits.clear()
     for table in ("model_events", "model_metrics"):
-        warehouse().run(f"truncate table {table}")
+        small_warehouse.change(warehouse(), f"truncate table {table}")
     return Home(tmp_path, TARGET)
 
 

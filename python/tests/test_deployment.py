@@ -23,6 +23,7 @@ from click.testing import CliRunner
 from drill import BETTER, BROKEN, FIRST
 
 import gcs_emulator
+import small_warehouse
 from nba_ml import (
     deployment,
     files,
@@ -40,6 +41,7 @@ from nba_ml.probe import InProcess, Seen
 from nba_ml.settings import PROJECT, Home, UserError
 from nba_ml.warehouse import DuckDB, WarehouseUnavailable
 
+NEWEST_STORE = f"feature_store_v{drill.NEWEST}"
 NOW = Plan(watch=0)
 FORCED = Plan(watch=0, force="for a test")
 
@@ -193,7 +195,8 @@ def test_a_deployment_repeated_does_nothing(live: Home) -> None:
 
 
 def test_a_model_that_moved_is_still_the_one_that_was_trained(live: Home) -> None:
-    config = replace(training.read_config(drill.CONFIG), num_boost_round=100)
+    config = training.read_config(drill.CONFIG)
+    config = replace(config, feature_version="v1", num_boost_round=100)
     again = training.train(live, config, if_changed=True)
     assert (again.model_id, again.is_new) == (FIRST, False)
     assert again.path == str(live.models / f"production/{FIRST}.json")
@@ -249,7 +252,9 @@ def other_library(home: Home) -> None:
 
 
 def lost_feature(home: Home) -> None:
-    DuckDB(home.warehouse).run("alter table feature_store_v1 drop column is_home")
+    small_warehouse.change(
+        DuckDB(home.warehouse), f"alter table {NEWEST_STORE} drop column is_home"
+    )
 
 
 def replaced(home: Home, booster: xgb.Booster) -> None:
@@ -258,7 +263,8 @@ def replaced(home: Home, booster: xgb.Booster) -> None:
     digest = hashlib.sha256(content).hexdigest()
     path_of(home).write_bytes(content)
     edit_manifest(home, artifact_sha256=digest)
-    DuckDB(home.warehouse).run(
+    small_warehouse.change(
+        DuckDB(home.warehouse),
         "update model_events set artifact_sha256 = ? where model_id = ?"
         " and event_type = 'trained'",
         [digest, BETTER],
@@ -281,7 +287,8 @@ def below_zero(home: Home) -> None:
 
 
 def leaking(home: Home) -> None:
-    DuckDB(home.warehouse).run(
+    small_warehouse.change(
+        DuckDB(home.warehouse),
         "update model_metrics set value = 0.6 * value where model_id = ?"
         " and predictor = 'model' and metric = 'mae'",
         [BETTER],
@@ -289,7 +296,9 @@ def leaking(home: Home) -> None:
 
 
 def unmeasured(home: Home) -> None:
-    DuckDB(home.warehouse).run("delete from model_metrics where model_id = ?", [BETTER])
+    small_warehouse.change(
+        DuckDB(home.warehouse), "delete from model_metrics where model_id = ?", [BETTER]
+    )
 
 
 @pytest.mark.parametrize(
@@ -297,7 +306,7 @@ def unmeasured(home: Home) -> None:
     [
         (damage, "its manifest says"),
         (cut, "has 2 bytes, not 1 kB to 200 MB"),
-        (remove, "There is no .*xgboost_v1.1.0.json"),
+        (remove, f"There is no .*{BETTER}.json"),
         (other_features, "does not fit the store"),
         (other_library, "XGBoost 1.7.6, here is"),
         (lost_feature, "lack is_home"),
@@ -341,7 +350,7 @@ def test_force_does_not_pass_a_damaged_file(live: Home) -> None:
 
 
 def test_names_that_do_not_exist_and_models_that_are_retired(live: Home) -> None:
-    known = "known: .*v1.0.0, .*v1.1.0, .*v1.2.0"
+    known = f"known: {FIRST}, {BETTER}, {BROKEN}"
     with pytest.raises(UserError, match=f"No model 9.9.9 .*{known}"):
         deployment.deploy(live, "9.9.9", NOW)
     deployment.deploy(live, BETTER, NOW)
@@ -385,7 +394,8 @@ def lost_production(home: Home) -> None:
 
 
 def other_registry(home: Home) -> None:
-    DuckDB(home.warehouse).run(
+    small_warehouse.change(
+        DuckDB(home.warehouse),
         "delete from model_events where event_type = 'promoted' and model_id = ?",
         [FIRST],
     )
@@ -699,7 +709,7 @@ def test_a_model_of_this_machine_is_deployed_to_a_bucket(
         assert lineup.load(cloud).answer("request", None)[0]
         deployment.rollback(cloud)
         assert deployment.differences(cloud) == []
-        names = [name for name in bucket.names() if name.endswith("_v1.1.0.json")]
+        names = [name for name in bucket.names() if name.endswith(f"{BETTER}.json")]
         assert names == [f"archive/{BETTER}.json"]
         assert "serving/model_config.yaml" in bucket.names()
         # a deployer in the cloud that gives no sign of life is dead after ten minutes
@@ -854,7 +864,8 @@ def test_two_versions_with_one_file_are_two_models(live: Home) -> None:
             found = json.loads(content) | {"model_id": BETTER, "model_version": "1.1.0"}
             content = json.dumps(found).encode()
         name.write_bytes(content)
-    DuckDB(live.warehouse).run(
+    small_warehouse.change(
+        DuckDB(live.warehouse),
         "update model_events set artifact_sha256 = ? where model_id = ?"
         " and event_type = 'trained'",
         [file_of(live, FIRST)[1], BETTER],
@@ -874,7 +885,9 @@ def test_a_clock_that_goes_back_is_refused(
     with pytest.raises(UserError, match="Unset NBA_ML_AS_OF"):
         deployment.rollback(live)
     registry_says = "update model_events set event_at = event_at - interval 1 year"
-    DuckDB(live.warehouse).run(f"{registry_says} where model_id = '{BETTER}'")
+    small_warehouse.change(
+        DuckDB(live.warehouse), f"{registry_says} where model_id = '{BETTER}'"
+    )
     for kind in ("staged", "promoted"):
         event = registry.model_event(kind, BETTER, gcs_path=f"staging/{BETTER}.json")
         spool.write(live.spool, [event])
@@ -884,7 +897,9 @@ def test_a_clock_that_goes_back_is_refused(
 
 def test_between_seasons_a_rollback_works(live: Home) -> None:
     deployment.deploy(live, BETTER, NOW)
-    DuckDB(live.warehouse).run("delete from feature_store_v1 where is_scheduled")
+    for name in {"feature_store_v1", NEWEST_STORE}:
+        sql = f"delete from {name} where is_scheduled"
+        small_warehouse.change(DuckDB(live.warehouse), sql)
     with pytest.raises(UserError, match="No game is scheduled"):
         deployment.deploy(live, BROKEN, NOW)
     deployment.rollback(live)

@@ -44,9 +44,10 @@ def test_sql_gives_the_vectors_and_a_wrong_one_is_found(home: Home) -> None:
     chosen = ["--select", "experiment_bucket_vectors", GOLDEN]
     built = small_warehouse.dbt(home, "build", *chosen)
     assert built.returncode == 0, built.stdout
-    DuckDB(home.warehouse).run(
+    small_warehouse.change(
+        DuckDB(home.warehouse),
         "update experiment_bucket_vectors set bucket = bucket + 1 / 4294967296"
-        " where player_lookup = 'stephencurry'"
+        " where player_lookup = 'stephencurry'",
     )
     broken = small_warehouse.dbt(home, "test", "--select", GOLDEN)
     assert broken.returncode == 1
@@ -211,22 +212,24 @@ def test_results_are_those_of_pandas(experiment_home: Home) -> None:
 def test_violations_are_found(experiment_home: Home) -> None:
     warehouse = DuckDB(experiment_home.warehouse)
     # a game graded twice, a forecast out of this world, an outcome like no other
-    warehouse.run(
+    small_warehouse.change(
+        warehouse,
         "insert into stg_player_game_summary from stg_player_game_summary;"
         "update stg_player_game_summary set points = 111;"
         "update prediction_log set predicted_points = 500;"
         "update baseline_predictions set rule = 500;"
         "update model_events set details = replace(details, '0.3', '-0.3');"
-        "insert into prediction_log from prediction_log where prediction_id = '1000'"
+        "insert into prediction_log from prediction_log where prediction_id = '1000'",
     )
     chosen = ["--select", *MODELS, "request_log"]
     built = small_warehouse.dbt(experiment_home, "run", *chosen)
     assert built.returncode == 0, built.stdout
-    warehouse.run(
+    small_warehouse.change(
+        warehouse,
         "insert into request_log values"
         " ('twice', '/predict', 200, 1, 1.5, timestamp '2024-01-01', null),"
         " ('twice', null, 99, -1, -0.5, null, null),"
-        " (null, '/predict', 600, 1, 1, null, null)"
+        " (null, '/predict', 600, 1, 1, null, null)",
     )
     names = [*chosen, "--exclude", "test_type:unit"]
     broken = small_warehouse.dbt(experiment_home, "test", *names)

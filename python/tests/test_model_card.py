@@ -144,9 +144,10 @@ def test_each_planted_wrong_figure_is_caught(
 
 def test_a_changed_metric_changes_the_card(trained_home: Home) -> None:
     before = card_of(trained_home)
-    DuckDB(trained_home.warehouse).run(
+    small_warehouse.change(
+        DuckDB(trained_home.warehouse),
         "update model_metrics set value = value + 1, n = n + 1"
-        " where population = 'tier_star' and predictor = 'rule'"
+        " where population = 'tier_star' and predictor = 'rule'",
     )
     assert performance(before) != measured(trained_home)
     model_card.write(trained_home, FIRST)
@@ -292,8 +293,10 @@ def test_a_planted_reference_is_caught(card: str, planted: str) -> None:
 
 @pytest.mark.parametrize("column", ["created_by", "git_commit", "dbt_invocation_id"])
 def test_hostile_text_stays_text(trained_home: Home, column: str) -> None:
-    DuckDB(trained_home.warehouse).run(
-        f"update model_events set {column} = ?", [HOSTILE]
+    small_warehouse.change(
+        DuckDB(trained_home.warehouse),
+        f"update model_events set {column} = ?",
+        [HOSTILE],
     )
     model_card.write(trained_home, FIRST)
     page = Page((trained_home.models / f"staging/{FIRST}.card.html").read_text())
@@ -338,7 +341,7 @@ def test_a_model_without_its_file_gets_no_card(trained_home: Home) -> None:
 
 
 def test_a_card_that_fails_is_said_and_the_model_is_registered(home: Home) -> None:
-    DuckDB(home.warehouse).run("drop view model_gates")
+    small_warehouse.change(DuckDB(home.warehouse), "drop view model_gates")
     done = training.train(home, small_warehouse.config())
     assert done.is_synced and "dbt build -s model_gates" in done.notes[0]
     assert registry.status(home)["models"][0]["model_id"] == FIRST
@@ -347,9 +350,10 @@ def test_a_card_that_fails_is_said_and_the_model_is_registered(home: Home) -> No
 
 
 def test_a_model_trained_before_its_calibration_was_kept(trained_home: Home) -> None:
-    DuckDB(trained_home.warehouse).run(
+    small_warehouse.change(
+        DuckDB(trained_home.warehouse),
         "update test_predictions set confidence = null, predicted_low = null,"
-        " predicted_high = null"
+        " predicted_high = null",
     )
     assert "Not known: this model was trained before" in model_card.render(
         trained_home, FIRST

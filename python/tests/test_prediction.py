@@ -85,9 +85,10 @@ def test_a_repeat_doubles_nothing_and_news_are_logged(trained_home: Home) -> Non
     again = prediction.predict(trained_home)
     assert set(again.rows["prediction_id"]) == set(first.rows["prediction_id"])
     assert len(logged(trained_home)) == 60
-    DuckDB(trained_home.warehouse).run(
+    small_warehouse.change(
+        DuckDB(trained_home.warehouse),
         "update feature_store_v1 set points_avg_last_5 = 30"
-        " where is_scheduled and player_lookup = 'player07'"
+        " where is_scheduled and player_lookup = 'player07'",
     )
     prediction.predict(trained_home)
     assert len(logged(trained_home)) == 120
@@ -98,7 +99,7 @@ def test_mode_follows_the_age_of_the_tables(trained_home: Home) -> None:
     warehouse = DuckDB(trained_home.warehouse)
     for hours, mode in ((23, "live"), (25, "replay")):
         moment = now - timedelta(hours=hours)
-        warehouse.run("update build_info set as_of = ?", [moment])
+        small_warehouse.change(warehouse, "update build_info set as_of = ?", [moment])
         assert prediction.predict(trained_home).mode == mode
     log = logged(trained_home)
     live = log[log["mode"] == "live"]["predicted_at"]
@@ -117,7 +118,7 @@ def test_backfill_scores_played_games_and_serves_nothing(trained_home: Home) -> 
 
 def test_no_scheduled_game_is_said(trained_home: Home) -> None:
     warehouse = DuckDB(trained_home.warehouse)
-    warehouse.run("delete from feature_store_v1 where is_scheduled")
+    small_warehouse.change(warehouse, "delete from feature_store_v1 where is_scheduled")
     with pytest.raises(UserError, match="No game is scheduled"):
         prediction.predict(trained_home)
 
@@ -126,19 +127,22 @@ def test_players_with_few_games_and_playoffs_are_out_of_scope(
     trained_home: Home,
 ) -> None:
     warehouse = DuckDB(trained_home.warehouse)
-    warehouse.run(
+    small_warehouse.change(
+        warehouse,
         "update feature_store_v1 set games_played_prior = 9"
-        " where is_scheduled and player_lookup < 'player05'"
+        " where is_scheduled and player_lookup < 'player05'",
     )
     slate = prediction.predict(trained_home)
     assert (len(slate.rows), slate.skipped) == (55, 5)
-    warehouse.run(
+    small_warehouse.change(
+        warehouse,
         "update feature_store_v1 set season_type = 'playoffs'"
-        " where is_scheduled and team_abbr in ('MIA', 'NYK')"
+        " where is_scheduled and team_abbr in ('MIA', 'NYK')",
     )
     assert len(prediction.predict(trained_home).rows) == 35
-    warehouse.run(
-        "update feature_store_v1 set season_type = 'playoffs' where is_scheduled"
+    small_warehouse.change(
+        warehouse,
+        "update feature_store_v1 set season_type = 'playoffs' where is_scheduled",
     )
     with pytest.raises(UserError, match="No game is scheduled"):
         prediction.predict(trained_home)
@@ -179,6 +183,40 @@ def test_command_prints_table_and_json(trained_home: Home) -> None:
 # strictness
 
 
+def test_why_is_told_from_what_the_log_has(trained_home: Home) -> None:
+    [row] = prediction.predict(trained_home, why="player07").why
+    parts = row["contributions"]
+    total = row["expected_points"] + sum(parts.values())
+    assert abs(total - row["predicted_points"]) < 0.001
+    log = logged(trained_home).set_index("player_lookup")
+    features = pd.DataFrame([json.loads(log.at["player07", "features"])], dtype=float)
+    [again] = load(trained_home).contributions(artefact.feature_matrix(features, NAMES))
+    assert dict(zip(NAMES, again[:-1], strict=True)) == parts
+    command = ["predict", "--why", "player07"]
+    told = " ".join(CliRunner().invoke(cli, command).output.split())
+    assert f"why player07 value {row['predicted_points']:.2f}" in told
+    assert f"expected of anybody {row['expected_points']:+.2f}" in told
+    assert f"noise 1.000 {parts['noise']:+.2f}" in told
+    found = json.loads(CliRunner().invoke(cli, [*command, "--json"]).output)
+    assert found["why"][0]["contributions"] == parts
+
+
+def test_why_of_an_unknown_player_is_an_error_and_logs_nothing(
+    trained_home: Home,
+) -> None:
+    done = CliRunner().invoke(cli, ["predict", "--why", "nobody"])
+    assert done.exit_code == 1 and "nobody is not expected" in done.output
+    assert logged(trained_home).empty
+
+
+def test_contributions_sum_to_what_is_clamped(trained_home: Home) -> None:
+    model = load(trained_home)
+    model.booster.set_param({"base_score": 100})
+    store = artefact.feature_matrix(rows(trained_home), NAMES)
+    sums = model.contributions(store).sum(axis=1)
+    assert np.allclose(sums, model.booster.inplace_predict(store), atol=0.001)
+
+
 def test_missing_column_is_an_error_never_filled(trained_home: Home) -> None:
     model = load(trained_home)
     frame = rows(trained_home)
@@ -188,8 +226,9 @@ def test_missing_column_is_an_error_never_filled(trained_home: Home) -> None:
         model.predict(frame.assign(noise="1"))
     with pytest.raises(UserError, match="Infinite values in noise"):
         model.predict(frame.assign(noise=np.inf))
-    DuckDB(trained_home.warehouse).run(
-        "alter table feature_store_v1 drop column opponent_def_rating"
+    small_warehouse.change(
+        DuckDB(trained_home.warehouse),
+        "alter table feature_store_v1 drop column opponent_def_rating",
     )
     with pytest.raises(UserError, match="lack opponent_def_rating"):
         prediction.predict(trained_home)

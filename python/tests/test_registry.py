@@ -107,7 +107,7 @@ def test_registered_models_are_those_of_warehouse_and_spool(trained_home: Home) 
     unbuilt = Home(trained_home.root / "other")
     unbuilt.root.mkdir()
     small_warehouse.load(unbuilt.warehouse, small_warehouse.games())
-    with pytest.raises(UserError, match="dbt build -s model_events"):
+    with pytest.raises(UserError, match="dbt build -s model_registry"):
         registry.registered(unbuilt)
 
 

@@ -10,6 +10,7 @@ import signal
 import threading
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +43,7 @@ def prepared(watched: Home, tmp_path_factory: pytest.TempPathFactory) -> Home:
     """One model, trained 39 days ago and not deployed; gates that small data pass."""
     home = Home(tmp_path_factory.mktemp("prepared"))
     shutil.copy(watched.warehouse, home.warehouse)
-    run = DuckDB(home.warehouse).run
+    run = partial(small_warehouse.change, DuckDB(home.warehouse))
     run("delete from deployment_gates where gate != 'test_rows'")
     run("update deployment_gates set limit_value = 100")
     run("update watch_limits set min_rows = 1")
@@ -87,7 +88,7 @@ def current(home: Home, monkeypatch: pytest.MonkeyPatch) -> Home:
 
 
 def change(home: Home, sql: str) -> None:
-    DuckDB(home.warehouse).run(sql)
+    small_warehouse.change(DuckDB(home.warehouse), sql)
 
 
 def read(home: Home, sql: str) -> list[dict[str, Any]]:

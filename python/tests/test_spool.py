@@ -16,7 +16,7 @@ from nba_ml import spool
 from nba_ml.cli import cli
 from nba_ml.settings import Home, UserError
 from nba_ml.spool import Event
-from nba_ml.warehouse import DuckDB, WarehouseMissing, WarehouseUnavailable
+from nba_ml.warehouse import DuckDB, WarehouseUnavailable
 
 
 def importance(number: int, model_id: str = "m") -> Event:
@@ -192,7 +192,7 @@ def test_patience_outlasts_a_short_lock(home: Home) -> None:
 def test_missing_warehouse_keeps_the_spool(tmp_path: Path) -> None:
     home = Home(tmp_path)
     spool.write(home.spool, [importance(1)])
-    with pytest.raises(WarehouseMissing, match="dbt build"):
+    with pytest.raises(WarehouseUnavailable, match="dbt build"):
         spool.sync(home)
     assert len(spool.pending(home.spool)) == 1
 

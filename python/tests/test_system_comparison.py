@@ -91,9 +91,10 @@ def test_figures_and_interval_are_those_of_pandas(compared_home: Home) -> None:
 def test_violations_are_found(compared_home: Home) -> None:
     built = small_warehouse.dbt(compared_home, "run", "--select", *MODELS)
     assert built.returncode == 0, built.stdout
-    DuckDB(compared_home.warehouse).run(
+    small_warehouse.change(
+        DuckDB(compared_home.warehouse),
         "insert into baseline_predictions select * from baseline_predictions;"
-        "update training_set_v1 set tier = null, target_points = 111"
+        "update training_set_v1 set tier = null, target_points = 111",
     )
     chosen = ["--select", *MODELS, "--exclude", "test_type:unit"]
     broken = small_warehouse.dbt(compared_home, "test", *chosen)

@@ -276,10 +276,11 @@ def test_metrics_by_hand() -> None:
 def test_every_predictor_is_judged_on_identical_rows(
     home: Home, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    DuckDB(home.warehouse).run(
+    small_warehouse.change(
+        DuckDB(home.warehouse),
         "update baseline_predictions set season_average = null"
         " where game_date = (select max(game_date) from training_set)"
-        " or (player_lookup = 'player00' and game_date > '2024-03-01')"
+        " or (player_lookup = 'player00' and game_date > '2024-03-01')",
     )
     done = training.train(home, small_warehouse.config(), small_warehouse.LATER)
     manifest = done.manifest

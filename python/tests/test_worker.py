@@ -31,7 +31,9 @@ from starlette.testclient import TestClient
 
 import small_warehouse
 from nba_ml import (
+    artefact,
     journal,
+    lineup,
     prediction,
     probe,
     registry,
@@ -303,6 +305,7 @@ REFUSED: list[tuple[str, dict[str, Any], int, str]] = [
     ("/predict", {"json": {"player_lookup": ""}}, 422, "at least 1 character"),
     ("/predict", {"json": {"player_lookup": "x" * 101}}, 422, "at most 100 char"),
     ("/predict", {"json": PLAYER | {"model": "best"}}, 422, "body.model: Extra"),
+    ("/predict", {"json": PLAYER | {"contributions": 1}}, 422, "body.contributions"),
     ("/predict", {"json": {}}, 422, "body.player_lookup: Field required"),
     ("/predict", {"content": b"{"}, 422, "body"),
     ("/predict", {"content": b"\xff{"}, 422, ""),
@@ -374,9 +377,10 @@ def test_who_has_too_few_games_is_told_so(home: Home) -> None:
 def test_answers_are_what_the_openapi_says(client: TestClient) -> None:
     # they are written without the models, so only this holds them together
     schema = client.get("/openapi.json").json()
+    why = {"contributions": True}
     for method, path, content in (
-        ("post", "/predict", PLAYER),
-        ("post", "/predict/slate", {"players": ["player01", "nobody"]}),
+        ("post", "/predict", PLAYER | why),
+        ("post", "/predict/slate", {"players": ["player01", "nobody"]} | why),
         ("get", "/healthz", None),
         ("get", "/readyz", None),
         ("get", "/model", None),
@@ -539,7 +543,7 @@ def test_an_unforeseen_failure_shows_no_trace_and_is_logged(
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    def broken(*_: object) -> None:
+    def broken(*_: object, **__: object) -> None:
         raise ZeroDivisionError("secret")
 
     with monkeypatch.context() as patch:
@@ -659,13 +663,100 @@ def test_a_challenger_answers_its_share_or_nobody(home: Home, mode: str) -> None
     assert set(logged(home)["model_id"]) == {"xgboost_v1.0.0"}
 
 
+def assert_explained(rows: list[dict[str, Any]]) -> None:
+    for row in rows:
+        assert list(row["contributions"]) == list(small_warehouse.FEATURES)
+        total = row["expected_points"] + sum(row["contributions"].values())
+        assert abs(total - row["predicted_points"]) < 0.001
+
+
+def ask_why(home: Home) -> list[dict[str, Any]]:
+    with serving_client(home) as client:
+        slate = client.post("/predict/slate", json={"contributions": True}).json()
+        one = client.post("/predict", json=PLAYER | {"contributions": True}).json()
+    return [*slate["predictions"], one]
+
+
+def test_contributions_sum_to_each_answer_by_its_own_model(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    serve(home, champion(home), challenger(home, 0.5))
+    rows = ask_why(home)
+    assert len(rows) == 61
+    assert_explained(rows)
+    expected = {row["model_id"]: row["expected_points"] for row in rows}
+    assert sorted(expected) == ["xgboost_v1.0.0", "xgboost_v1.1.0"]
+    assert len(set(expected.values())) == 2
+    with serving_client(home) as client:
+        plain = client.post("/predict", json=PLAYER).json()
+    assert not {"contributions", "expected_points"} & set(plain)
+    log = logged(home, "prediction_log")
+    assert {row["prediction_id"] for row in rows} < set(log["prediction_id"])
+
+    model = lineup.load(home).champion.scorer.model
+    own = artefact.Model.contributions
+    monkeypatch.setattr(
+        artefact.Model, "contributions", lambda _, rows: own(model, rows)
+    )
+    with pytest.raises(AssertionError):
+        assert_explained(ask_why(home))
+
+
+def test_two_feature_versions_answer_side_by_side(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = small_warehouse.add_second_version(home)
+    config = replace(small_warehouse.config(), feature_version="v2")
+    newest = training.train(home, config).model_id
+    assert newest == "xgboost_v2.0.0"
+    one = champion(home, newest)
+    split = StagingModel(newest, one.gcs_path, one.sha256, 0.5, "split")
+    serve(home, champion(home), split)
+    with serving_client(home) as client:
+        rows = client.post("/predict/slate", json={}).json()["predictions"]
+        assert {row["variant"] for row in rows} == {"production"}
+        [problem] = client.get("/model").json()["problems"]
+        assert "No features of version v2 are published" in problem
+
+    prediction.predict(home)  # publishes what is served, both versions
+    champions = {row["player_lookup"]: row["predicted_points"] for row in rows}
+    rows = ask_why(home)
+    names = {"production": tuple(small_warehouse.FEATURES), "staging": own}
+    features = DuckDB(home.warehouse).read("select * from feature_store_v2")
+    features = features[features["is_scheduled"]].set_index("player_lookup")
+    model = lineup.load(home).challenger.scorer.model
+    points = pd.Series(model.predict(features), features.index)
+    for row in rows:
+        is_staged = row["variant"] == "staging"
+        assert is_staged == (scoring.bucket(newest, row["player_lookup"]) < 0.5)
+        assert row["feature_version"] == ("v2" if is_staged else "v1")
+        expected = points if is_staged else champions
+        assert row["predicted_points"] == expected[row["player_lookup"]]
+        assert tuple(row["contributions"]) == names[row["variant"]]
+    assert len({row["features_hash"] for row in rows}) == 2
+    log = logged(home, "prediction_log").set_index("prediction_id")
+    for row in rows:
+        vector = json.loads(log.at[row["prediction_id"], "features"])
+        assert tuple(vector) == names[row["variant"]]
+
+    # features of the other version are no features of this model
+    read = serving.read_pointer
+    monkeypatch.setattr(serving, "read_pointer", lambda store, _: read(store, "v1"))
+    with serving_client(home) as client:
+        [problem] = client.get("/model").json()["problems"]
+        assert "trained on feature version v2, the rows are v1" in problem
+        rows = client.post("/predict/slate", json={}).json()["predictions"]
+    assert {row["variant"] for row in rows} == {"production"}
+
+
 def test_the_split_over_http_is_that_of_the_golden_vectors(home: Home) -> None:
     vectors = pd.read_csv(PROJECT / "seeds/experiment_bucket_vectors.csv")
     vectors = vectors[vectors["experiment"] == "xgboost_v1.1.0"]
     assert len(vectors) >= 6
     warehouse = DuckDB(home.warehouse)
     for number, name in enumerate(vectors["player_lookup"]):
-        warehouse.run(
+        small_warehouse.change(
+            warehouse,
             "update feature_store_v1 set player_lookup = ?"
             " where is_scheduled and player_lookup = ?",
             [name, f"player{number:02d}"],

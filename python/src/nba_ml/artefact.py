@@ -98,6 +98,13 @@ class Model:
         """The same for rows of a `feature_matrix`, without the cost of a DMatrix."""
         return np.clip(self.booster.inplace_predict(matrix).astype(float), *POINTS)
 
+    def contributions(self, matrix: np.ndarray) -> np.ndarray:
+        """Points that each feature adds to each row (SHAP values), and what is expected
+        of any row: they sum to `score` before it is clamped, in float32.
+        """
+        rows = xgb.DMatrix(matrix, feature_names=self.manifest.feature_names)
+        return self.booster.predict(rows, pred_contribs=True).astype(float)
+
 
 def predict(
     booster: xgb.Booster, names: Sequence[str], frame: pd.DataFrame

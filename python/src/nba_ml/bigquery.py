@@ -80,9 +80,6 @@ class BigQuery:
     def read(self, sql: str, parameters: Sequence[Any] = ()) -> pd.DataFrame:
         return typed(self.read_arrow(sql, parameters))
 
-    def run(self, sql: str, parameters: Sequence[Any] = ()) -> None:
-        self._query(sql, parameters)
-
     def read_arrow(self, sql: str, parameters: Sequence[Any] = ()) -> pa.Table:
         """The result of `sql` in BigQuery's own types, by the Storage API."""
         rows = self._query(sql, parameters)

@@ -6,27 +6,14 @@ Results go to stdout, progress to stderr.
 from __future__ import annotations
 
 from dataclasses import asdict
-from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from nba_ml import settings
+from nba_ml import console, settings
 from nba_ml.cli_monitoring import alerts, backtest, report, retrain, tuned
-from nba_ml.cli_serving import deploy, rollback, serve
-from nba_ml.console import (
-    as_json,
-    day_option,
-    in_home,
-    print_json,
-    print_records,
-    print_table,
-    say,
-    text,
-    training_config,
-    warn,
-)
+from nba_ml.cli_serving import deploy, predict, rollback, serve
 from nba_simulator import simulate
 
 if TYPE_CHECKING:
@@ -54,12 +41,14 @@ def cli() -> None:
     """
 
 
-for command in (simulate, deploy, rollback, serve, backtest, report, alerts, retrain):
+for command in (simulate, predict, deploy, rollback, serve):
+    cli.add_command(command)
+for command in (backtest, report, alerts, retrain):
     cli.add_command(command)
 
 
 @cli.command()
-@training_config
+@console.training_config
 @click.option(
     "--bump",
     type=click.Choice(["patch", "minor", "major"]),
@@ -73,8 +62,8 @@ for command in (simulate, deploy, rollback, serve, backtest, report, alerts, ret
     metavar="N",
     help="First try N other sets of parameters, without the test rows.",
 )
-@in_home
-@as_json
+@console.in_home
+@console.as_json
 def train(
     home: Home,
     config_path: Path,
@@ -98,7 +87,7 @@ def train(
         config = tuned(home, config, tune, json_)
     done = training.train(home, config, bump, if_changed, force)
     if json_:
-        print_json(asdict(done))
+        console.print_json(asdict(done))
     else:
         _print_evaluation(done.manifest)
         refit = done.manifest.refit
@@ -110,7 +99,7 @@ def train(
             f"Refitted on all rows ({refit['trees']} trees); differs by "
             f"{refit['agreement_mae']:.2f} points on {refit['agreement_rows']}."
         )
-    warn(done.notes + registry.suspicions(home, done.model_id))
+    console.warn(done.notes + registry.suspicions(home, done.model_id))
 
 
 def _print_evaluation(manifest: Manifest) -> None:
@@ -145,81 +134,12 @@ def _print_evaluation(manifest: Manifest) -> None:
     )
     baselines = [name.replace("_", "-") for name in PREDICTORS[1:]]
     header = ["population", "N", "model", "95 %", *baselines, "bias", "in 80 %"]
-    print_table(header, rows)
+    console.print_table(header, rows)
 
 
 @cli.command()
-@day_option("--date", "day", help="[next slate]")
-@click.option("--model-id", help="[the production model, else the newest]")
-@click.option(
-    "--mode",
-    type=click.Choice(["live", "replay", "backfill"]),
-    help="[live when the tables are less than 24 hours old, else replay]",
-)
-@day_option("--since", help="Replay the past game days from this one on.")
-@day_option("--until", help="[the last played]")
-@in_home
-@as_json
-def predict(
-    home: Home,
-    day: date | None,
-    model_id: str | None,
-    mode: str | None,
-    since: date | None,
-    until: date | None,
-    json_: bool,
-) -> None:
-    """Predict the points of every expected player of one date.
-
-    With --since: of every player of many past dates, as if each were today.
-
-    Example:
-
-    \b
-        nba-ml predict --date 2024-04-14
-    """
-    from nba_ml import prediction
-
-    if until and not since:
-        raise click.UsageError("--until ends a replay, which begins at --since.")
-    if since:
-        if day or mode not in (None, "replay"):
-            raise click.UsageError("--since is a replay: without --date and --mode.")
-        done = prediction.replay(home, since, until, model_id)
-        if json_:
-            return print_json(asdict(done))
-        click.echo(
-            f"{done.predictions:,} predictions for {done.game_days} game days, "
-            f"{done.first_date} to {done.last_date}, by {done.model_id} (replay)."
-        )
-        return warn(done.notes)
-    slate = prediction.predict(home, day, model_id, mode)
-    if json_:
-        facts = {"model_id": slate.model_id, "game_date": slate.game_date}
-        facts |= {"mode": slate.mode, "skipped": slate.skipped}
-        print_json(facts | {"predictions": slate.rows.to_dict("records")})
-    else:
-        columns = ["player_lookup", "game_id", "predicted_points"]
-        columns += ["predicted_low", "predicted_high", "confidence"]
-        top = slate.rows[columns].head(10).itertuples(index=False)
-        print_table(
-            ["player", "game", "points", "80 % interval", "within 5"],
-            [
-                [player, game, f"{points:.1f}", f"{low:.1f}..{high:.1f}", f"{sure:.0%}"]
-                for player, game, points, low, high, sure in top
-            ],
-        )
-        logged = "logged" if slate.is_synced else "logged in the spool"
-        click.echo(
-            f"{len(slate.rows)} predictions for {slate.game_date} by {slate.model_id} "
-            f"({slate.mode}) {logged}; {slate.skipped} players with too few games."
-        )
-    warn(slate.notes)
-
-
-@cli.command()
-@in_home
-@as_json
+@console.in_home
+@console.as_json
 def sync(home: Home, json_: bool) -> None:
     """Load spooled events into the warehouse, and write missing model cards.
 
@@ -236,7 +156,7 @@ def sync(home: Home, json_: bool) -> None:
     cards, failed = model_card.write_missing(home)
     done.problems.extend(failed)
     if json_:
-        print_json(asdict(done) | {"cards": cards})
+        console.print_json(asdict(done) | {"cards": cards})
     else:
         new = ", ".join(
             f"{count} {table}" for table, count in done.rows.items() if count
@@ -250,8 +170,8 @@ def sync(home: Home, json_: bool) -> None:
 
 @cli.command()
 @click.option("--compare", nargs=2, metavar="A B", help="Two models on identical rows.")
-@in_home
-@as_json
+@console.in_home
+@console.as_json
 def status(home: Home, compare: tuple[str, str] | None, json_: bool) -> None:
     """Show the models, how good the leading one is, the data and the backlog.
 
@@ -266,15 +186,15 @@ def status(home: Home, compare: tuple[str, str] | None, json_: bool) -> None:
     if compare:
         pairs = registry.compare(home, *compare)
         if json_:
-            return print_json(pairs)
+            return console.print_json(pairs)
         shown = ["population", "n", "mae", "other_mae", "mae_difference"]
         header = ["population", "N", *compare, "difference"]
-        return print_records(pairs, shown, header)
+        return console.print_records(pairs, shown, header)
     facts = registry.status(home) | {"out_of_step": deployment.differences(home)}
     if json_:
-        return print_json(facts)
+        return console.print_json(facts)
     shown = ["model_id", "status", "trained_at", "test_mae", "baseline_mae", "skill"]
-    print_records(facts["models"], shown)
+    console.print_records(facts["models"], shown)
     if facts["models"]:
         store, name = resolve(home, registry.choose(home, None)["gcs_path"])
         try:
@@ -285,20 +205,15 @@ def status(home: Home, compare: tuple[str, str] | None, json_: bool) -> None:
     live = facts["live_model_id"] or "no model, none was deployed"
     lines = {
         "Live": live,
-        "Data": ", ".join(f"{k} {text(v)}" for k, v in data.items()),
+        "Data": ", ".join(f"{k} {console.text(v)}" for k, v in data.items()),
         "Spool": f"{backlog} files wait" + (", run nba-ml sync" if backlog else ""),
         "Warehouse": facts["warehouse"],
         "Models": home.model_store or home.models,
     }
-    docs = home.root / "docs"
-    if docs.exists():
-        lines |= {
-            "Docs": docs / "index.html",
-            "Catalogue": docs / "features/index.html",
-        }
-    page = home.root / "report/index.html"
-    if page.exists():
-        lines["Report"] = page
+    pages = {"Docs": "docs", "Catalogue": "docs/features", "Report": "report"}
+    for name, folder in pages.items():
+        if (page := home.root / folder / "index.html").exists():
+            lines[name] = page
     for name, value in lines.items():
         click.echo(f"{name + ':':<11}{value}")
     for title, found in (("Orphan", "orphans"), ("Out of step", "out_of_step")):
@@ -312,7 +227,7 @@ def status(home: Home, compare: tuple[str, str] | None, json_: bool) -> None:
 @minutes
 @encoding
 @click.option("--frozen-clock", is_flag=True, help="Now is noon of their last date.")
-@in_home
+@console.in_home
 def import_(home: Home, paths: tuple[Path, ...], **options: Any) -> None:
     """Check Parquet or CSV files and publish them in NBA_ML_HOME/raw.
 
@@ -351,8 +266,8 @@ def import_(home: Home, paths: tuple[Path, ...], **options: Any) -> None:
 @click.argument("path", required=False, type=click.Path(path_type=Path))
 @minutes
 @encoding
-@in_home
-@as_json
+@console.in_home
+@console.as_json
 def check(
     home: Home, path: Path | None, minutes: str, encoding: str, json_: bool
 ) -> None:
@@ -373,10 +288,10 @@ def check(
     else:
         seen = sources.inspect_tables(engine, minutes)
         size = f"{sum(one.bytes for one in seen):,} bytes"
-        say(f"Read once: {size}; a whole build: make bigquery-cost")
+        console.say(f"Read once: {size}; a whole build: make bigquery-cost")
     if json_:
         found = [asdict(one) | {"ok": one.ok} for one in seen]
-        print_json({"tables": found, "ignored": [str(file) for file in ignored]})
+        console.print_json({"tables": found, "ignored": ignored})
     else:
         _print_seen(seen, ignored)
     if not all(one.ok for one in seen):
@@ -390,14 +305,14 @@ def _print_seen(seen: list[Inspection], ignored: list[Path]) -> None:
             one.table + (" (required)" if one.required else ""),
             f"{one.rows:,}" if one.files else "not found",
             f"{one.bytes:,}",
-            f"{text(one.first_date)}..{text(one.last_date)}",
+            f"{console.text(one.first_date)}..{console.text(one.last_date)}",
             f"{len(one.found)} of {len(one.found) + len(one.missing)}",
             f"{one.duplicate_keys:,}",
             f"{len(one.violations)} rules",
         ]
         for one in seen
     ]
-    print_table(header, rows)
+    console.print_table(header, rows)
     for one in seen:
         for what in ("missing_required", "missing", "extra"):
             if names := getattr(one, what):
@@ -409,10 +324,12 @@ def _print_seen(seen: list[Inspection], ignored: list[Path]) -> None:
             seasons: dict[str, list[str]] = {}
             for column, season, value in (share.values() for share in shares):
                 shown = f"{100 * value:.3g}%" if isinstance(value, float) else value
-                seasons.setdefault(column, []).append(f"{text(season)}: {shown}")
+                seasons.setdefault(column, []).append(
+                    f"{console.text(season)}: {shown}"
+                )
             if seasons:
                 lines = [[column, ", ".join(some)] for column, some in seasons.items()]
-                print_table([one.table, title], lines)
+                console.print_table([one.table, title], lines)
         for violation in one.violations:
             click.secho(str(violation), fg="red")
     _print_ignored(ignored)

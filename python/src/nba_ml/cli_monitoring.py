@@ -9,18 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from nba_ml import settings
+from nba_ml import console, settings
 from nba_ml.cli_serving import worker
-from nba_ml.console import (
-    as_json,
-    day_option,
-    in_home,
-    print_json,
-    print_records,
-    say,
-    training_config,
-    warn,
-)
 
 if TYPE_CHECKING:
     from nba_ml.settings import Home
@@ -45,16 +35,16 @@ webhook = click.option(
     help="The champion; given again, challengers on identical rows.",
 )
 @click.option("--by", type=click.Choice(["season", "month"]), default="season")
-@day_option("--since", help="Only folds that begin then or later.")
-@day_option("--until", help="Only folds that end then or earlier.")
+@console.day_option("--since", help="Only folds that begin then or later.")
+@console.day_option("--until", help="Only folds that end then or earlier.")
 @click.option(
     "--folds",
     "count",
     type=click.IntRange(1),
     help="The last N.  [with --since all, else 3]",
 )
-@in_home
-@as_json
+@console.in_home
+@console.as_json
 def backtest(home: Home, paths: tuple[Path, ...], json_: bool, **options: Any) -> None:
     """Train anew before each past season or month, predict it, and say how it went.
 
@@ -69,25 +59,25 @@ def backtest(home: Home, paths: tuple[Path, ...], json_: bool, **options: Any) -
     configs = dict(backtest.configuration(path) for path in paths)
     if len(configs) < len(paths):
         raise settings.UserError("A configuration is given twice: see --config.")
-    done = backtest.run(home, configs, backtest.Plan(**options), say)
-    warn(done.notes)
+    done = backtest.run(home, configs, backtest.Plan(**options), console.say)
+    console.warn(done.notes)
     performance = _rows(home, done.backtest_id, "performance", "population")
     comparison = _rows(home, done.backtest_id, "comparison", "other_configuration")
     if json_:
         facts = {"performance": performance, "comparison": comparison}
-        return print_json(asdict(done) | facts)
+        return console.print_json(asdict(done) | facts)
     columns = ["fold", "population", "n", "first_date", "last_date", "mae"]
     columns += [*(f"{name}_mae" for name in BASELINES), "bias", "interval_coverage"]
     header = [name.removesuffix("_mae").replace("_", " ") for name in columns]
     for name in done.configurations:
         click.echo(f"{name}, mean absolute error in points ({done.backtest_id}):")
         rows = [row for row in performance if row["configuration"] == name]
-        print_records(rows, columns, header)
+        console.print_records(rows, columns, header)
     champion = done.configurations[0]
     if pairs := [one for one in comparison if one["other_configuration"] == champion]:
         click.echo(f"Challengers beside {champion}: below 0 they are better.")
         columns = ["configuration", "fold", "n", "mae_difference", "low", "high"]
-        print_records(pairs, columns)
+        console.print_records(pairs, columns)
 
 
 def tuned(home: Home, config: Config, trials: int, is_quiet: bool) -> Config:
@@ -100,8 +90,8 @@ def tuned(home: Home, config: Config, trials: int, is_quiet: bool) -> Config:
 
 
 @click.command()
-@in_home
-@as_json
+@console.in_home
+@console.as_json
 def report(home: Home, json_: bool) -> None:
     """Write one page with what the tables say: accuracy, drift, alerts, next slate.
 
@@ -118,7 +108,7 @@ def report(home: Home, json_: bool) -> None:
     path = report.write(home, facts)
     if json_:
         rows = {name: len(found) for name, found in facts.items()}
-        print_json({"path": path, "rows": rows})
+        console.print_json({"path": path, "rows": rows})
     else:
         click.echo(f"Report: {path}")
 
@@ -126,8 +116,8 @@ def report(home: Home, json_: bool) -> None:
 @click.command()
 @click.option("--all", "closed", is_flag=True, help="Closed ones, too.")
 @webhook
-@in_home
-@as_json
+@console.in_home
+@console.as_json
 def alerts(home: Home, closed: bool, webhook: str | None, json_: bool) -> None:
     """Show open alerts, and post each that opened or closed, once.
 
@@ -141,20 +131,20 @@ def alerts(home: Home, closed: bool, webhook: str | None, json_: bool) -> None:
     """
     from nba_ml import alerting
 
-    warn(alerting.look(home))
+    console.warn(alerting.look(home))
     found = alerting.read(home, closed)
     is_open = [alert["severity"] for alert in found if alert["is_open"]]
     critical = is_open.count("critical")
     if json_:
-        print_json(found)
+        console.print_json(found)
     else:
         if found:
             columns = ["severity", "opened_on", "closed_on", "explanation", "remedy"]
             header = ["severity", "opened", "closed", "alert", "what to do"]
-            print_records(found, columns, header)
+            console.print_records(found, columns, header)
         click.echo(f"{len(is_open)} alerts are open, {critical} of them critical.")
     if webhook:
-        say(f"{alerting.tell(home, webhook)} messages posted.")
+        console.say(f"{alerting.tell(home, webhook)} messages posted.")
     if critical:
         raise SystemExit(1)
 
@@ -163,11 +153,11 @@ def alerts(home: Home, closed: bool, webhook: str | None, json_: bool) -> None:
 @click.option(
     "--if-due", is_flag=True, help="Only when retraining_triggers asks for it."
 )
-@training_config
+@console.training_config
 @webhook
 @worker
-@in_home
-@as_json
+@console.in_home
+@console.as_json
 def retrain(
     home: Home,
     if_due: bool,
@@ -194,13 +184,13 @@ def retrain(
         if_due,
         partial(alerting.post, webhook) if webhook else None,
         probe.Worker(worker) if worker else None,
-        say,
+        console.say,
     )
     if json_:
-        print_json(asdict(run))
+        console.print_json(asdict(run))
     else:
         click.echo(f"{run.outcome} ({run.trigger}): {run.explanation}")
-    warn([run.untold] if run.untold else [])
+    console.warn([run.untold] if run.untold else [])
     if not run.is_good:
         raise SystemExit(1)
 

@@ -6,6 +6,7 @@ Whoever waits while a flush runs shares the next one, so that many requests cost
 from __future__ import annotations
 
 import asyncio
+import concurrent.futures
 import fcntl
 import json
 import os
@@ -118,11 +119,11 @@ class Journal:
         """
         form = _for_log if isinstance(self._sink, Stdout) else spool.line
         lines = "".join(f"{form(event)}\n" for event in events).encode()
-        future = asyncio.get_running_loop().create_future()
+        future: concurrent.futures.Future[None] = concurrent.futures.Future()
         self.waiting += len(events)
         self._queue.put((lines, future))
         try:
-            await future
+            await asyncio.wrap_future(future)
         finally:
             self.waiting -= len(events)
 
@@ -152,20 +153,15 @@ class Journal:
             failure = error
         self.seconds = time.perf_counter() - begun
         for _, future in entries:
-            with suppress(RuntimeError):  # the loop is closed: nobody waits
-                future.get_loop().call_soon_threadsafe(_settle, future, failure)
+            if not future.set_running_or_notify_cancel():
+                continue  # its request was given up
+            if failure:
+                future.set_exception(failure)
+            else:
+                future.set_result(None)
 
 
-_Entry = tuple[bytes, asyncio.Future[None]]
-
-
-def _settle(future: asyncio.Future[None], failure: Exception | None) -> None:
-    if future.done():  # its request was given up
-        return
-    if failure:
-        future.set_exception(failure)
-    else:
-        future.set_result(None)
+_Entry = tuple[bytes, concurrent.futures.Future[None]]
 
 
 def _for_log(event: Event) -> str:

@@ -12,7 +12,7 @@ from uuid import uuid4
 
 from nba_ml import artefact, serving, settings
 from nba_ml.artefact import Model
-from nba_ml.scoring import Scorer, UnknownPlayer, bucket
+from nba_ml.scoring import REASONS, Scorer, UnknownPlayer, bucket
 from nba_ml.serving import Pointer, ProductionModel, ServingConfig, StagingModel
 from nba_ml.settings import Home, UserError
 from nba_ml.spool import Event
@@ -80,11 +80,13 @@ class Lineup:
         request_id: str,
         players: Iterable[Asked] | None = None,
         game_date: str | None = None,
+        why: bool = False,
     ) -> tuple[list[Row], list[Row]]:
         """Rows of prediction_log: the answers in order, and what only the log gets.
 
         `players` are pairs of player_lookup and game_id (None: the only one); without
-        them all of the slate is meant. Raises UnknownPlayer and NotServed.
+        them all of the slate is meant. `why` gives answers their REASONS. Raises
+        UnknownPlayer and NotServed.
         """
         champion = self.champion.scorer
         slate = champion.snapshot.pointer.game_date
@@ -97,14 +99,14 @@ class Lineup:
         if players is not None:
             positions = [champion.position(*player) for player in players]
         twins = self._twins(champion, positions)
+        is_split = bool(self.challenger and self.challenger.place.mode == "split")
         shadows: dict[int, Row] = {}
         if self.challenger and twins:
             challenger, rows = self.challenger.scorer, list(twins.values())
-            found = challenger.score(rows, "staging", request_id)
+            found = challenger.score(rows, "staging", request_id, is_split and why)
             shadows = dict(zip(twins, found, strict=True))
-        is_split = self.challenger and self.challenger.place.mode == "split"
         own = [i for i in positions if not (is_split and i in shadows)]
-        found = champion.score(own, "production", request_id)
+        found = champion.score(own, "production", request_id, why)
         answers = dict(zip(own, found, strict=True))
         if is_split:
             answers, shadows = answers | shadows, {}
@@ -146,12 +148,10 @@ class Exchange:
     is_begun: bool = False
     is_last: bool = False  # it is given even when it cannot be logged
 
-    def ask(
-        self, found: Lineup, players: Sequence[Asked], game_date: str | None = None
-    ) -> Sequence[Row]:
-        """Answers of `found` for `players`, kept for the log. Raises UserError."""
+    def ask(self, found: Lineup, players: Sequence[Asked], **how: Any) -> Sequence[Row]:
+        """What `found` answers, kept for the log; `how` as there. Raises UserError."""
         self.model_id = found.champion.place.model_id
-        answers = found.answer(self.request_id, players, game_date)
+        answers = found.answer(self.request_id, players, **how)
         self.answers, self.unseen = answers
         return self.answers
 
@@ -173,7 +173,10 @@ class Exchange:
             "requested_at": self.requested_at,
             "model_id": self.model_id,
         }
-        found = [Event("prediction_log", row) for row in (*answers, *unseen)]
+        found = [
+            Event("prediction_log", {k: v for k, v in row.items() if k not in REASONS})
+            for row in (*answers, *unseen)
+        ]
         return [*found, Event("request_log", row)]
 
 

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import json
 import re
-from pathlib import Path
-from string import Template
 from typing import Any
 
 from markdown_it import MarkdownIt
+from markupsafe import Markup
 
 from nba_ml import registry, report, serving, settings
 from nba_ml.evaluation import BASELINES, INTERVAL
@@ -16,21 +15,12 @@ from nba_ml.settings import Home, UserError
 from nba_ml.store import resolve
 
 MARKDOWN, PAGE = ".card.md", ".card.html"
-FOLDER = Path(__file__).parent
-TABLES = {
-    "trained": "model_events where event_type = 'trained' and model_id = ?",
-    "metrics": "model_metrics where split = 'test' and model_id = ?",
-    "features": "importance_comparison where model_id = ? order by"
-    " group_gain_share desc, feature_group, importance_rank, parent_importance_rank",
-    "calibration": "model_calibration where model_id = ? order by confidence",
-    "gates": "model_gates where model_id = ? order by gate, population",
-}
 
 
 def render(home: Home, model_id: str) -> str:
     """The card of a model that the warehouse has, as Markdown. Raises UserError."""
     registry.choose(home, model_id)
-    rows: dict[str, Any] = report.read_tables(home, TABLES, [model_id])
+    rows: dict[str, Any] = report.read(home, "model_card", [model_id])
     [facts] = rows.pop("trained")
     keys = ("population", "predictor", "metric")
     rows["metrics"] = {tuple(row[k] for k in keys): row for row in rows["metrics"]}
@@ -47,9 +37,9 @@ def _plain(value: Any) -> str:
 
 def page(card: str) -> str:
     """The card as one HTML page that fetches nothing."""
-    body = MarkdownIt("js-default").render(card)  # which lets no HTML through
-    frame = Template((FOLDER / "model_card.html").read_text())
-    return frame.substitute(title=card.split("\n")[0].lstrip("# "), body=body)
+    body = Markup(MarkdownIt("js-default").render(card))  # which lets no HTML through
+    frame = report.template("model_card.html", autoescape=True)
+    return frame.render(title=card.split("\n")[0].lstrip("# "), body=body)
 
 
 def write(home: Home, model_id: str) -> str:

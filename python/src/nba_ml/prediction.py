@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date, datetime
+from typing import Any
 from uuid import NAMESPACE_OID, uuid5
 
 import pandas as pd
@@ -23,7 +24,7 @@ class Slate:
     """The predictions of one date, one row per player, highest first.
 
     `rows` has the columns of prediction_log. `skipped` counts players that
-    have too few games to be in scope.
+    have too few games to be in scope. `why` are the rows that are explained.
     """
 
     model_id: str
@@ -33,6 +34,7 @@ class Slate:
     skipped: int
     is_synced: bool
     notes: list[str]
+    why: list[dict[str, Any]]
 
 
 @dataclass(frozen=True)
@@ -53,13 +55,15 @@ def predict(
     day: date | None = None,
     model_id: str | None = None,
     mode: str | None = None,
+    why: str | None = None,
 ) -> Slate:
     """Score the scheduled games of `day` (default: the next slate) and log it.
 
     Source: feature_store of the model's feature version. A repeat on the same
     features logs nothing twice. The features of the slate are published for the
     workers, for this model and for those that are served; `backfill` scores played
-    games too, and does not touch what is served. Raises UserError.
+    games too, and does not touch what is served. `why` is a player whose prediction is
+    explained. Raises UserError.
     """
     spool.sync(home)
     chosen = registry.choose(home, model_id)
@@ -71,11 +75,10 @@ def predict(
     if not scorer.in_scope:
         raise UserError("All players of that date have too few games.")
     pointer = snapshot.pointer
-    rows = scorer.score(
-        scorer.in_scope,
-        variant=VARIANTS.get(chosen["status"], "candidate"),
-        request_id=_request_id(model.manifest, pointer),
-    )
+    variant = VARIANTS.get(chosen["status"], "candidate")
+    request = variant, _request_id(model.manifest, pointer)
+    rows = scorer.score(scorer.in_scope, *request)
+    reasons = scorer.score([scorer.position(why)], *request, True) if why else []
     if pointer.mode != "backfill":
         serving.publish(serving.open_serving(home), pointer, content)
         served = [m for m in registry.read_models(home) if m["status"] in VARIANTS]
@@ -90,6 +93,7 @@ def predict(
         skipped=len(snapshot.rows) - len(rows),
         is_synced=is_synced,
         notes=notes,
+        why=reasons,
     )
 
 

@@ -70,13 +70,8 @@ def registered(home: Home) -> list[Registered]:
     The spool is read first: an event leaves it only after its commit.
     """
     names = list(Candidate.__dataclass_fields__)
-    unsynced = spool.rows(home.spool, "model_events")
-    synced = connect(home).read(
-        "select events.model_id, event_type, events.model_version, models.gcs_path,"
-        f" {', '.join(f'events.{name}' for name in names)} from model_events as events"
-        " inner join model_registry as models on events.model_id = models.model_id"
-        " where event_type = 'trained'"
-    )
+    events = spool.rows(home.spool, "model_events")
+    unsynced = [event for event in events if event["event_type"] == "trained"]
     found = {
         row["model_id"]: Registered(
             row["model_id"],
@@ -84,8 +79,7 @@ def registered(home: Home) -> list[Registered]:
             Candidate(**{name: row[name] for name in names}),
             row["gcs_path"],
         )
-        for row in [*unsynced, *synced.to_dict("records")]
-        if row["event_type"] == "trained"
+        for row in [*unsynced, *read_models(home)]
     }
     return sorted(found.values(), key=lambda model: model.version)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,25 +19,7 @@ from nba_ml.warehouse import connect
 
 FOLDER = Path(__file__).parent
 Rows = list[dict[str, Any]]
-TABLES = {
-    "builds": "build_info",
-    "models": "model_registry order by trained_at desc, model_id desc",
-    "overall": "model_performance_overall where precedence = 1",
-    "weekly": "model_performance_weekly order by week_start",
-    "calibration": "model_calibration order by confidence",
-    "drift": "feature_psi_weekly order by importance_rank, feature_name, week_start",
-    "alerts": "alerts order by is_open desc, closed_on desc, severity, opened_on desc",
-    "triggers": "retraining_triggers order by is_due desc, trigger",
-    "experiments": "experiment_results order by last_date desc limit 4",
-    "slate": "next_slate order by predicted_points desc, player_lookup",
-    "quality": "data_quality_daily order by game_date desc limit 14",
-    "operations": "prediction_operations_daily where variant = 'production'"
-    " order by game_date desc, mode, model_id desc limit 14",
-    "backtests": "backtest_performance where population = 'all'"
-    " order by backtest_id desc, configuration, first_date, fold",
-    "comparisons": "backtest_comparison where fold = 'all' order by backtest_id desc",
-    "requests": "request_performance_daily order by day desc, requests desc limit 60",
-}
+TABLES = yaml.safe_load((FOLDER / "tables.yml").read_text())
 
 
 def write(home: Home, facts: dict[str, Rows]) -> Path:
@@ -45,20 +27,15 @@ def write(home: Home, facts: dict[str, Rows]) -> Path:
     return write_atomically(home.root / "report/index.html", render(facts).encode())
 
 
-def read(home: Home) -> dict[str, Rows]:
-    """What the page shows, by the names of TABLES.
+def read(
+    home: Home, page: str = "report", parameters: Sequence[Any] = ()
+) -> dict[str, Rows]:
+    """Rows of each table of a page, by its name in tables.yml; None for NULL.
 
     Raises UserError, which names what is not built.
     """
-    return read_tables(home, TABLES)
-
-
-def read_tables(
-    home: Home, tables: Mapping[str, str], parameters: Sequence[Any] = ()
-) -> dict[str, Rows]:
-    """Rows of each of `tables`, which are the rest of a select; None for NULL."""
     warehouse, found = connect(home), {}
-    for name, table in tables.items():
+    for name, table in TABLES[page].items():
         rows = warehouse.read(f"select * from {table}", parameters).astype(object)
         found[name] = rows.where(rows.notna(), None).to_dict("records")
     return found

@@ -15,6 +15,8 @@ from nba_ml.evaluation import Levels
 from nba_ml.serving import Snapshot
 from nba_ml.settings import UserError, present
 
+REASONS = ("expected_points", "contributions")  # of a prediction, and not in its log
+
 
 class UnknownPlayer(UserError):
     """The slate has no such player, or the model is not for that player."""
@@ -77,9 +79,13 @@ class Scorer:
         return row["player_lookup"], row["game_id"]
 
     def score(
-        self, positions: Sequence[int], variant: str, request_id: str
+        self,
+        positions: Sequence[int],
+        variant: str,
+        request_id: str,
+        why: bool = False,
     ) -> list[dict[str, Any]]:
-        """Rows of prediction_log for `positions`, in their order.
+        """Rows of prediction_log for `positions`, in order; with REASONS if `why`.
 
         Ids follow from `request_id`: the same request is the same predictions.
         """
@@ -107,6 +113,12 @@ class Scorer:
                     "predicted_at": moment,
                 }
             )
+        if why:
+            names = self.model.manifest.feature_names
+            reasons = self.model.contributions(self._matrix[positions]).tolist()
+            for row, (*parts, rest) in zip(found, reasons, strict=True):
+                row["expected_points"] = rest
+                row["contributions"] = dict(zip(names, parts, strict=True))
         return found
 
 

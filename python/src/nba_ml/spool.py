@@ -36,7 +36,7 @@ class Event:
     row: Mapping[str, Any]
 
 
-@dataclass(frozen=True)
+@dataclass
 class Synced:
     """What a sync did: files loaded, new rows by table, and what it left."""
 
@@ -117,7 +117,8 @@ def sync(home: Home) -> Synced:
                 batches[path] = parse(path)
             except UserError as error:
                 result.problems.append(error.message)
-        return _load(warehouse, batches, result)
+        _load(warehouse, batches, result)
+    return result
 
 
 def record(
@@ -136,36 +137,30 @@ def try_sync(home: Home, written: Path) -> tuple[bool, list[str]]:
         return False, [f"{error.message} It is safe in the spool: nba-ml sync"]
 
 
-def _load(warehouse: Warehouse, batches: dict[Path, Batch], done: Synced) -> Synced:
+def _load(warehouse: Warehouse, batches: dict[Path, Batch], done: Synced) -> None:
     if not batches:
-        return done
+        return
+    merged: Batch = defaultdict(list)
+    for batch in batches.values():
+        for table, found in batch.items():
+            merged[table] += found
     try:
-        counts = warehouse.append(_merged(batches.values()))
+        counts = warehouse.append(merged)
     except WarehouseUnavailable:
         raise
     except UserError as error:
         if len(batches) > 1:
             for path, batch in batches.items():
-                done = _load(warehouse, {path: batch}, done)
-            return done
-        kept = [f"{path} is kept. {error.message}" for path in batches]
-        return Synced(done.files, done.rows, done.problems + kept)
+                _load(warehouse, {path: batch}, done)
+        else:
+            done.problems += [f"{path} is kept. {error.message}" for path in batches]
+        return
     for path in batches:
         path.unlink()
     flush_folder(next(iter(batches)).parent)
-    totals = {
-        table: done.rows.get(table, 0) + counts.get(table, 0)
-        for table in {**done.rows, **counts}
-    }
-    return Synced(done.files + len(batches), totals, done.problems)
-
-
-def _merged(batches: Iterable[Batch]) -> Batch:
-    merged: Batch = defaultdict(list)
-    for batch in batches:
-        for table, found in batch.items():
-            merged[table] += found
-    return merged
+    done.files += len(batches)
+    for table, count in counts.items():
+        done.rows[table] = done.rows.get(table, 0) + count
 
 
 def _remove_unfinished(folder: Path) -> None:

@@ -29,10 +29,6 @@ class WarehouseUnavailable(UserError):
     """Missing, locked, out of reach or out of quota just now; nothing was lost."""
 
 
-class WarehouseMissing(WarehouseUnavailable):
-    """There is no warehouse yet."""
-
-
 class Warehouse(Protocol):
     """What both engines do. Relations are named without their schema."""
 
@@ -48,9 +44,6 @@ class Warehouse(Protocol):
         Raises UserError for a missing or unbuilt relation, WarehouseUnavailable
         when another attempt may succeed.
         """
-
-    def run(self, sql: str, parameters: Sequence[Any] = ()) -> None:
-        """Run one statement for its effect."""
 
     def append(self, batch: Mapping[str, Rows]) -> dict[str, int]:
         """Append rows that are not there yet; return how many were new, by table.
@@ -91,10 +84,6 @@ class DuckDB:
         with self._open(read_only=True) as connection:
             return typed(connection.sql(sql, params=list(parameters)).to_arrow_table())
 
-    def run(self, sql: str, parameters: Sequence[Any] = ()) -> None:
-        with self._open(read_only=False) as connection:
-            connection.execute(sql, parameters)
-
     def append(self, batch: Mapping[str, Rows]) -> dict[str, int]:
         with self._open(read_only=False) as connection:
             connection.execute("begin")
@@ -108,7 +97,7 @@ class DuckDB:
     @contextmanager
     def _open(self, read_only: bool) -> Iterator[duckdb.DuckDBPyConnection]:
         if not self.path.exists():
-            raise WarehouseMissing(
+            raise WarehouseUnavailable(
                 f"There is no warehouse at {self.path}. Run: make build (or dbt build)"
             )
         connection = self._connect(read_only)

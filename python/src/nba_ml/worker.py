@@ -15,7 +15,6 @@ import logging
 import signal
 import sys
 import threading
-from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import asdict
@@ -32,6 +31,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.security import HTTPBearer
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from nba_ml import lineup, settings, spool
@@ -56,27 +56,38 @@ Day = Annotated[
 ]
 
 
-class PlayerAsked(BaseModel):
+class Question(BaseModel):
+    """Of which date, and whether with `contributions`: why these points."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+    game_date: Day | None = None
+    contributions: bool = False
+
+    @property
+    def how(self) -> dict[str, Any]:
+        return {"game_date": self.game_date, "why": self.contributions}
+
+
+class PlayerAsked(Question):
     """A player of the slate; `game_id` when there are several games of that player."""
 
-    model_config = ConfigDict(extra="forbid", strict=True)
     player_lookup: Key
     game_id: Key | None = None
-    game_date: Day | None = None
 
 
-class SlateAsked(BaseModel):
+class SlateAsked(Question):
     """Some players of the slate, or all."""
 
-    model_config = ConfigDict(extra="forbid", strict=True)
     players: list[Key] | None = Field(None, min_length=1, max_length=1000)
-    game_date: Day | None = None
 
 
 class Prediction(BaseModel):
     """A row of prediction_log. The interval holds 80 %; confidence is within 5 points.
 
     `variant` says which model answered: production, or staging (an A/B test).
+    `contributions`, if asked for, are the points that each feature adds (SHAP values);
+    with `expected_points` they are predicted_points within 0.001, but for its clamp to
+    0..60.
     """
 
     prediction_id: str
@@ -95,6 +106,8 @@ class Prediction(BaseModel):
     features_hash: str
     mode: str
     predicted_at: str
+    expected_points: float | None = None
+    contributions: dict[str, float] | None = None
 
 
 class Skipped(BaseModel):
@@ -240,24 +253,24 @@ class Watch:
     def model_id(self) -> str | None:
         return self.lineup.champion.place.model_id if self.lineup else None
 
-    async def ask(self, question: Callable[[Lineup], T]) -> T:
-        """The answer of one lineup, or UserError.
+    async def ask(self, question: Callable[[Lineup], T], is_slow: bool = False) -> T:
+        """The answer of one lineup, or UserError. Others need not wait for a slow one.
 
         A file that is read when it is first needed may have moved meanwhile: then the
         lineup is loaded anew, and asked once more.
         """
         try:
-            return await self._ask(question)
+            return await self._ask(question, is_slow)
         except (UnknownPlayer, NotServed, NotReady):
             raise
         except UserError:
             await asyncio.to_thread(self.reload)
-            return await self._ask(question)
+            return await self._ask(question, is_slow)
 
-    async def _ask(self, question: Callable[[Lineup], T]) -> T:
+    async def _ask(self, question: Callable[[Lineup], T], is_slow: bool) -> T:
         if (found := self.lineup) is None:
             raise NotReady(self.problem)
-        if found.champion.is_loaded:
+        if found.champion.is_loaded and not is_slow:
             return question(found)
         return await asyncio.to_thread(question, found)
 
@@ -284,10 +297,6 @@ class Watch:
 
 class NotLogged(Exception):
     """The journal could not take the rows of an answer."""
-
-
-class ClientGone(Exception):
-    """The client closed the connection before its request was complete."""
 
 
 class Gate:
@@ -326,14 +335,14 @@ class Gate:
 
         try:
             refusal = self._refusal(scope, exchange)
-            if not refusal and (content := await _read(receive)) is None:
+            if not refusal and (content := await _read(scope, receive)) is None:
                 refusal = _problem(exchange, 413, TOO_LARGE)
 
             async def body() -> Message:
                 return {"type": "http.request", "body": content}
 
             await (refusal or self.app)(scope, body, answer)
-        except ClientGone:
+        except ClientDisconnect:  # before its request was complete
             return
         except Exception as error:
             if exchange.is_begun:
@@ -364,27 +373,21 @@ class Gate:
         self.metrics.requests.labels(route, status).inc()
         self.metrics.seconds.labels(route).observe(seconds)
         if status == 200:
-            for (model_id, variant), count in Counter(
-                (row["model_id"], row["variant"]) for row in exchange.answers
-            ).items():
-                self.metrics.predictions.labels(model_id, variant).inc(count)
+            for row in exchange.answers:
+                self.metrics.predictions.labels(row["model_id"], row["variant"]).inc()
         facts = {"request_id": exchange.request_id, "route": route, "status": status}
         facts |= {"latency_ms": round(seconds * 1000, 3)}
         log.info("answered", extra={"facts": facts})
 
 
-async def _read(receive: Receive) -> bytes | None:
+async def _read(scope: Scope, receive: Receive) -> bytes | None:
     """The body; None when it is too large."""
     content = b""
-    while True:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            raise ClientGone
-        content += message.get("body", b"")
+    async for part in Request(scope, receive).stream():
+        content += part
         if len(content) > LARGEST:
             return None
-        if not message.get("more_body"):
-            return content
+    return content
 
 
 def create_app(
@@ -432,10 +435,10 @@ def create_app(
         players = [(body.player_lookup, body.game_id)]
 
         def answer(found: Lineup) -> Row:
-            [row] = exchange.ask(found, players, body.game_date)
+            [row] = exchange.ask(found, players, **body.how)
             return _shown(row)
 
-        return _json(await watch.ask(answer))
+        return _json(await watch.ask(answer, body.contributions))
 
     @app.post("/predict/slate", response_model=Slate, **asked)
     async def predict_slate(body: SlateAsked, request: Request) -> Response:
@@ -444,7 +447,7 @@ def create_app(
 
         def answer(found: Lineup) -> Row:
             players, skipped = _expected(found.champion.scorer, body.players)
-            rows = exchange.ask(found, players, body.game_date)
+            rows = exchange.ask(found, players, **body.how)
             pointer = found.champion.pointer
             return {
                 "request_id": exchange.request_id,
@@ -454,7 +457,7 @@ def create_app(
                 "predictions": [_shown(row) for row in rows],
             }
 
-        return _json(await watch.ask(answer))
+        return _json(await watch.ask(answer, body.contributions))
 
     @app.get("/healthz", response_model=Health, responses=_problems(413, 503))
     async def healthz() -> Response:
@@ -589,7 +592,7 @@ def _expected(
 
 
 def _shown(row: Row) -> Row:
-    return {name: row[name] for name in Prediction.model_fields}
+    return {name: row[name] for name in Prediction.model_fields if name in row}
 
 
 def _problem(exchange: Exchange, status: int, error: str) -> Response:
