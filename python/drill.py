@@ -17,22 +17,15 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from nba_ml import deployment, lineup, serving, settings, training
 from nba_ml.deployment import Degraded, Plan
 from nba_ml.settings import PROJECT, Home, UserError
 from nba_simulator import league
 
 CONFIG = PROJECT / "python/config/training.yml"
-STORE = PROJECT / "models/features/_feature_store__models.yml"
-NEWEST = yaml.safe_load(STORE.read_text())["models"][0]["latest_version"]
-# the first learns from version 1 of the features, the others from the newest
-FIRST = "xgboost_v1.0.0"
-BETTER, BROKEN = (
-    f"xgboost_v1.{minor}.0" if NEWEST == 1 else f"xgboost_v2.{minor - 1}.0"
-    for minor in (1, 2)
-)
+FIRST, BETTER, BROKEN = "xgboost_v1.0.0", "xgboost_v2.0.0", "xgboost_v2.1.0"
+# the features that each learns from, and its trees at most
+MODELS = {FIRST: ("v1", 100), BETTER: ("v2", 400), BROKEN: ("v2", 1)}
 
 
 def say(line: str) -> None:
@@ -85,11 +78,7 @@ def prepare(home: Home) -> None:
     """Models FIRST, BETTER and BROKEN, registered and not deployed."""
     announce("A simulated league, its feature store, and three models")
     build(home)
-    for model_id, version, trees in (
-        (FIRST, "v1", 100),
-        (BETTER, f"v{NEWEST}", 400),
-        (BROKEN, f"v{NEWEST}", 1),
-    ):
+    for model_id, (version, trees) in MODELS.items():
         config = training.read_config(CONFIG)
         config = replace(config, feature_version=version, num_boost_round=trees)
         assert training.train(home, config).model_id == model_id
@@ -107,7 +96,7 @@ def play(home: Home) -> None:
     answers, _ = lineup.load(home).answer("drill")
     counts = Counter(row["model_id"] for row in answers)
     versions = {row["model_id"]: row["feature_version"] for row in answers}
-    if versions != {FIRST: "v1", BETTER: f"v{NEWEST}"}:
+    if versions != {FIRST: "v1", BETTER: "v2"}:
         raise SystemExit(f"The drill failed: {versions} is not what they learnt from.")
     say("A slate is answered by " + ", ".join(f"{k}: {n}" for k, n in counts.items()))
     if not 0.2 < counts[BETTER] / len(answers) < 0.4:

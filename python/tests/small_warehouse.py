@@ -179,23 +179,14 @@ def load(path: Path, frame: pd.DataFrame, as_of: str = "2024-03-30 12:00:00") ->
 def add_second_version(home: Home) -> tuple[str, ...]:
     """A v2 of the store beside v1, without `noise`, and with a feature of its own."""
     names = (*(name for name in FEATURES if name != "noise"), "is_away")
-    rows = "select * exclude (noise) replace ('v2' as feature_version{}) from {}"
     with duckdb.connect(str(home.warehouse)) as connection:
         connection.execute("set schema = 'nba_ml'")
-        tables = {row[0] for row in connection.execute("show tables").fetchall()}
         for table in ("feature_store", "training_set"):
-            if f"{table}_v1" in tables:
-                connection.execute(
-                    f"create table {table}_v2 as {rows.format('', f'{table}_v1')};"
-                    f"alter table {table}_v2 add column is_away bigint;"
-                    f"update {table}_v2 set is_away = 1 - is_home"
-                )
-            else:  # one table has the rows of all versions
-                away = ", 1 - is_home as is_away"
-                connection.execute(
-                    f"alter table {table} add column is_away bigint;"
-                    f"insert into {table} by name {rows.format(away, table)}"
-                )
+            connection.execute(
+                f"create table {table}_v2 as select * exclude (noise)"
+                " replace ('v2' as feature_version), 1 - is_home as is_away"
+                f" from {table}_v1"
+            )
         connection.executemany(
             "insert into feature_catalog by name select ? as feature_name,"
             " 'v2' as feature_version, ? as feature_order",

@@ -41,7 +41,6 @@ from nba_ml.probe import InProcess, Seen
 from nba_ml.settings import PROJECT, Home, UserError
 from nba_ml.warehouse import DuckDB, WarehouseUnavailable
 
-NEWEST_STORE = f"feature_store_v{drill.NEWEST}"
 NOW = Plan(watch=0)
 FORCED = Plan(watch=0, force="for a test")
 
@@ -253,7 +252,7 @@ def other_library(home: Home) -> None:
 
 def lost_feature(home: Home) -> None:
     small_warehouse.change(
-        DuckDB(home.warehouse), f"alter table {NEWEST_STORE} drop column is_home"
+        DuckDB(home.warehouse), "alter table feature_store_v2 drop column is_home"
     )
 
 
@@ -897,7 +896,7 @@ def test_a_clock_that_goes_back_is_refused(
 
 def test_between_seasons_a_rollback_works(live: Home) -> None:
     deployment.deploy(live, BETTER, NOW)
-    for name in {"feature_store_v1", NEWEST_STORE}:
+    for name in ("feature_store_v1", "feature_store_v2"):
         sql = f"delete from {name} where is_scheduled"
         small_warehouse.change(DuckDB(live.warehouse), sql)
     with pytest.raises(UserError, match="No game is scheduled"):
