@@ -40,7 +40,7 @@ features as (
         form.minutes_avg_last_10,
         form.minutes_avg_season,
         averages.minutes_ewma_2,
-        rest.minutes_in_last_7_days,
+        coalesce(rest.minutes_in_last_7_days, 0) as minutes_in_last_7_days,
         form.fg_attempts_avg_last_5,
         form.fg_attempts_avg_last_10,
         form.ft_attempts_avg_last_10,

@@ -44,16 +44,24 @@ class Version(NamedTuple):
 
 @dataclass(frozen=True)
 class FeatureSet:
-    """The ordered feature names of one feature version, as the catalogue has them."""
+    """The ordered feature names of one feature version, as the catalogue has them.
+
+    `reported` are those that are NULL without an availability report.
+    """
 
     version: str
     names: tuple[str, ...]
+    reported: tuple[str, ...] = ()
 
     @property
     def hash(self) -> str:
         """sha256 of the version and the names in their order."""
         text = "\n".join((self.version, *self.names))
         return hashlib.sha256(text.encode()).hexdigest()
+
+    def unreported(self, frame: pd.DataFrame) -> pd.DataFrame:
+        """`frame` as it would be without an availability report."""
+        return frame.assign(**dict.fromkeys(self.reported, np.nan))
 
 
 @dataclass(frozen=True)

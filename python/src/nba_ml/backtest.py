@@ -25,6 +25,7 @@ from nba_ml.warehouse import connect
 ENOUGH = 3_000  # rows before a fold; their validation part has 50 for each level
 FOLDS = 3  # unless others are asked for
 KEYS = ["game_id", "player_lookup"]
+UNREPORTED = " without report"  # after a configuration: of rows without its features
 
 
 @dataclass(frozen=True)
@@ -129,7 +130,8 @@ def predicted(
     """What the model that `nba-ml train` would have made says of the test rows.
 
     Early stopping finds the number of trees, and the interval is measured, on the
-    validation part; then the trees are fitted to all that is known.
+    validation part; then the trees are fitted to all that is known. Where features
+    require an availability report, each row is predicted without one, too.
     """
     fitted = training.fit(config, features, split.train, split.validation, label)
     levels = Levels.measure(
@@ -138,15 +140,24 @@ def predicted(
     )
     known = pd.concat([split.train, split.validation])
     served = training.refit(config, features, known, fitted.num_boosted_rounds())
-    points = predict(served, features.names, split.test)
-    interval = levels.apply(points)
-    del interval["confidence"]
-    return split.test[[*KEYS, "game_date"]].assign(
-        training_end=known["game_date"].max(),
-        training_rows=len(known),
-        predicted_points=points,
-        **interval,
-    )
+    shown = {"": split.test}
+    if features.reported:
+        shown[UNREPORTED] = features.unreported(split.test)
+    found = []
+    for variant, rows in shown.items():
+        points = predict(served, features.names, rows)
+        interval = levels.apply(points)
+        del interval["confidence"]
+        found.append(
+            rows[[*KEYS, "game_date"]].assign(
+                variant=variant,
+                training_end=known["game_date"].max(),
+                training_rows=len(known),
+                predicted_points=points,
+                **interval,
+            )
+        )
+    return pd.concat(found)
 
 
 def run(
@@ -162,7 +173,7 @@ def run(
     build = training.read_build(warehouse)
     for name, config in configs.items():
         catalog = training.read_features(warehouse, config.feature_version)
-        features[name] = FeatureSet(config.feature_version, tuple(catalog.iloc[:, 0]))
+        features[name] = training.feature_set(config.feature_version, catalog)
         # what came before the window may be needed by the folds
         whole = replace(config, earlier_seasons=True)
         frames[name] = training.read_frame(warehouse, whole, build["as_of"])
@@ -183,7 +194,6 @@ def run(
         say(f"{label}, from {len(split.train) + len(split.validation):,} rows")
         found = predicted(split, configs[name], features[name], label).assign(
             backtest_id=backtest_id,
-            configuration=name,
             fold=fold.name,
             fold_start=fold.start,
             fold_end=fold.end,
@@ -192,7 +202,9 @@ def run(
         found = found[pd.MultiIndex.from_frame(found[KEYS]).isin(shared)]
         days = found.select_dtypes("datetime").columns
         found[days] = found[days].apply(lambda day: day.dt.strftime("%Y-%m-%d"))
+        found["configuration"] = name + found.pop("variant")
         found["event_id"] = [str(uuid4()) for _ in found.index]
         rows += found.to_dict("records")
     is_synced, notes = spool.record(home, "backtest_results", rows)
-    return Backtest(backtest_id, list(configs), is_synced, notes)
+    variants = list(dict.fromkeys(row["configuration"] for row in rows))
+    return Backtest(backtest_id, variants, is_synced, notes)

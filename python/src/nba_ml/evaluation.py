@@ -95,8 +95,10 @@ def populations(rows: pd.DataFrame) -> dict[str, np.ndarray]:
     }
 
 
-def metrics(rows: pd.DataFrame, levels: Levels, seed: int) -> list[dict[str, Any]]:
-    """Metrics of the model and the baselines on the same `rows`, long.
+def metrics(
+    rows: pd.DataFrame, levels: Levels, seed: int, split: str
+) -> list[dict[str, Any]]:
+    """Metrics of the model and the baselines on the same `rows` of `split`, long.
 
     `rows` needs target_points, one column per predictor, player_lookup,
     game_date, tier, minutes_avg_last_10, is_home, back_to_back and
@@ -111,7 +113,7 @@ def metrics(rows: pd.DataFrame, levels: Levels, seed: int) -> list[dict[str, Any
         if part.empty:
             continue
         shared = {
-            "split": "test",
+            "split": split,
             "population": population,
             "n": len(part),
             "first_date": part["game_date"].min().date().isoformat(),

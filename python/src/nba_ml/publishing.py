@@ -71,7 +71,7 @@ def past_snapshots(
 
 def _known(warehouse: Warehouse, version: str) -> tuple[FeatureSet, dict[str, Any]]:
     catalog = training.read_features(warehouse, version)
-    features = FeatureSet(version, tuple(catalog["feature_name"]))
+    features = training.feature_set(version, catalog)
     return features, training.read_build(warehouse)
 
 

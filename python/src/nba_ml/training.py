@@ -31,6 +31,7 @@ from nba_ml.settings import Home, UserError
 from nba_ml.store import open_store, resolve
 from nba_ml.warehouse import Warehouse, connect
 
+UNREPORTED = "test_without_report"  # the test rows as if nobody knew who plays
 AGREEMENT = 1.5  # points, between the evaluated and the refitted model
 _STRICT = ConfigDict(extra="forbid", strict=True)
 _PARAMETERS: dict[str, Any] = {
@@ -75,6 +76,7 @@ class Config:
     parameters: Parameters
     num_boost_round: Annotated[int, Field(gt=0)]
     early_stopping_rounds: Annotated[int, Field(gt=0)]
+    unreported_share: Annotated[float, Field(ge=0, le=1)]
     seed: int
     min_prior_games: Annotated[int, Field(ge=0)]
 
@@ -107,12 +109,13 @@ def read_config(path: Path) -> Config:
 
 
 def read_features(warehouse: Warehouse, version: str) -> pd.DataFrame:
-    """The catalogue of one feature version in its order: name, range_min, range_max.
+    """The catalogue of one feature version in its order: feature_name, range_min,
+    range_max and requires.
 
     Raises UserError when the version has no features.
     """
     catalog = warehouse.read(
-        "select feature_name, range_min, range_max from feature_catalog"
+        "select feature_name, range_min, range_max, requires from feature_catalog"
         " where feature_version = ? order by feature_order",
         [version],
     )
@@ -122,6 +125,12 @@ def read_features(warehouse: Warehouse, version: str) -> pd.DataFrame:
             "Run: dbt build -s feature_catalog, or change feature_version."
         )
     return catalog
+
+
+def feature_set(version: str, catalog: pd.DataFrame) -> FeatureSet:
+    """The features that `read_features` found."""
+    reported = catalog["feature_name"][catalog["requires"] == "availability"]
+    return FeatureSet(version, tuple(catalog["feature_name"]), tuple(reported))
 
 
 def read_build(warehouse: Warehouse) -> dict[str, Any]:
@@ -165,7 +174,7 @@ def read_frame(warehouse: Warehouse, config: Config, as_of: datetime) -> pd.Data
 def check_frame(frame: pd.DataFrame, catalog: pd.DataFrame) -> None:
     """Refuse rows that no honest build produces: one UserError with every reason."""
     columns = {}
-    for name, low, high in catalog.itertuples(index=False):
+    for name, low, high, _ in catalog.itertuples(index=False):
         checks = [
             pa.Check(pd.api.types.is_numeric_dtype, error="is not a number"),
             pa.Check(lambda s: ~np.isinf(s.astype(float)), error="is infinite"),
@@ -306,6 +315,12 @@ def _matrix(
     config: Config,
     reference: xgb.DMatrix | None = None,
 ) -> xgb.QuantileDMatrix:
+    """Rows of `frame`, and a share of them once more as if nobody had reported who
+    plays: so that the model knows what to make of a slate without a report.
+    """
+    if features.reported:
+        again = frame.sample(frac=config.unreported_share, random_state=config.seed)
+        frame = pd.concat([frame, features.unreported(again)])
     return xgb.QuantileDMatrix(
         feature_matrix(frame, features.names),
         label=frame["target_points"].to_numpy(float),
@@ -361,7 +376,7 @@ def train(
     """
     warehouse = connect(home)
     catalog = read_features(warehouse, config.feature_version)
-    features = FeatureSet(config.feature_version, tuple(catalog["feature_name"]))
+    features = feature_set(config.feature_version, catalog)
     build = read_build(warehouse)
     as_of = build["as_of"]
     frame = read_frame(warehouse, config, as_of)
@@ -407,7 +422,12 @@ def train(
                 "No test row has all four baselines, so nothing can be compared. "
                 "Run: dbt build -s baseline_predictions"
             )
-        found = evaluation.metrics(graded, levels, config.seed)
+        found = evaluation.metrics(graded, levels, config.seed, "test")
+        if features.reported:
+            blind = predict(fitted, features.names, features.unreported(graded))
+            found += evaluation.metrics(
+                graded.assign(model=blind), levels, config.seed, UNREPORTED
+            )
         served = refit(config, features, frame, trees)
         before, after = (predict(b, features.names, slate) for b in (fitted, served))
         agreement = float(np.abs(before - after).mean())

@@ -58,7 +58,7 @@ def tune(home: Home, config: Config, trials: int) -> Study:
     """Try `trials` sets of parameters before a training. Raises UserError."""
     warehouse = connect(home)
     catalog = training.read_features(warehouse, config.feature_version)
-    features = FeatureSet(config.feature_version, tuple(catalog["feature_name"]))
+    features = training.feature_set(config.feature_version, catalog)
     as_of = training.read_build(warehouse)["as_of"]
     frame = training.read_frame(warehouse, config, as_of)
     # the test rows are cut away before anything else can see them
