@@ -145,7 +145,10 @@ def test_version_1_does_not_change_by_a_bit(home: Path, tmp_path: Path) -> None:
     with duckdb.connect(str(changed)) as connection:
         connection.execute(
             "update nba_ml.feature_store_v1 set points_avg_season ="
-            " points_avg_season * (1 + 2.3e-16) where rowid = 1000"
+            # by the last bit of one value
+            " points_avg_season * (1 + 2.3e-16) where (game_id, player_lookup) ="
+            " (select max((game_id, player_lookup)) from nba_ml.feature_store_v1"
+            " where points_avg_season > 0)"
         )
     found = checksums(changed)
     assert found[found["md5"] != stored["md5"]]["column_name"].tolist() == [
