@@ -119,6 +119,12 @@ def games(seed: int = 7) -> pd.DataFrame:
     return frame
 
 
+def _availability_source(teams: pd.DataFrame) -> np.ndarray:
+    is_last_game = teams["game_id"] == teams["game_id"].iloc[-1]
+    is_slate = teams["game_date"] == teams["game_date"].iloc[-1]
+    return np.select([~is_slate, is_last_game], ["box_score", "report"], "none")
+
+
 def load(path: Path, frame: pd.DataFrame, as_of: str = "2024-03-30 12:00:00") -> None:
     """(Re)write the tables that stand in for the feature store."""
     keys = ["game_id", "player_lookup", "game_date"]
@@ -143,7 +149,10 @@ def load(path: Path, frame: pd.DataFrame, as_of: str = "2024-03-30 12:00:00") ->
         ]
         .rename(columns={"target_points": "points"})
         .assign(is_played=True, is_partial=False),
-        "stg_player_availability": frame[["game_id", "game_date"]].tail(1),
+        # one game has a report, the others of the slate have none
+        "int_availability_sources": frame[["game_id", "game_date", "team_abbr"]]
+        .drop_duplicates()
+        .assign(availability_source=_availability_source),
     }
     catalog = limits.rename_axis("feature_name").reset_index()
     catalog = catalog.assign(
@@ -151,6 +160,7 @@ def load(path: Path, frame: pd.DataFrame, as_of: str = "2024-03-30 12:00:00") ->
         feature_order=range(len(catalog)),
         feature_group=catalog["feature_name"].str.split("_").str[0],
         description="What it means.",
+        requires=pd.Series(None, catalog.index, dtype="string"),
     )
     with duckdb.connect(str(path)) as connection:
         connection.execute("create schema if not exists nba_ml; set schema = 'nba_ml'")
@@ -160,6 +170,8 @@ def load(path: Path, frame: pd.DataFrame, as_of: str = "2024-03-30 12:00:00") ->
                 f"create or replace table {name} as select * replace"
                 " (cast(game_date as date) as game_date) from rows_of_table"
             )
+        # dates of its own would make those of the store ambiguous
+        connection.execute("alter table int_availability_sources drop game_date")
         connection.execute(
             "create or replace table feature_catalog as from catalog;"
             "create or replace view feature_store as from feature_store_v1;"
@@ -241,10 +253,12 @@ def build_watched(home: Home) -> None:
 
 
 def config() -> training.Config:
-    """The project's configuration, but few and fast trees."""
+    """The project's configuration, but of version 1, with few and fast trees."""
     found = training.read_config(PROJECT / "python/config/training.yml")
     return replace(
         found,
+        feature_version="v1",
+        earlier_seasons=False,
         num_boost_round=40,
         early_stopping_rounds=5,
         parameters={**found.parameters, "learning_rate": 0.2, "colsample_bytree": 1.0},

@@ -13,6 +13,7 @@ from typing import Any
 import duckdb
 import pytest
 
+from dbt_project import DbtProject
 from nba_ml.settings import PROJECT
 
 REAL = Path(os.environ.get("NBA_ML_REAL_DATA", PROJECT.parent / "shared/data/nba"))
@@ -229,11 +230,14 @@ def test_the_catalogue_holds_every_feature_with_statistics_and_importance(
     assert "25" in page and "feature_store_v1" in page and "feature_store_v2" in page
 
 
-def test_real_data_have_25_features_for_every_row(real_run: tuple[Path, str]) -> None:
+def test_real_data_have_all_features_for_every_row(
+    real_run: tuple[Path, str],
+) -> None:
     home, _ = real_run
     assert query(
-        home, "select count(*) from feature_catalog where feature_version = 'v1'"
-    ) == [(25,)]
+        home,
+        "select feature_version, count(*) from feature_catalog group by 1 order by 1",
+    ) == [("v1", 25), ("v2", 59)]
     played, in_store, scheduled = query(
         home,
         """select
@@ -376,6 +380,23 @@ def test_real_limits_in_the_seed_carry_the_measured_value(
     assert len(rows) > 25
     for *key, measured, found in rows:
         assert measured == pytest.approx(found, abs=0.06), key
+
+
+def test_real_absences_tell_nothing_of_the_margin(
+    real_run: tuple[Path, str], tmp_path: Path
+) -> None:
+    """Counting players of 20 minutes and more; of 15 and more they would."""
+    home, project = tmp_path / "home", DbtProject.copy_to(tmp_path)
+    home.mkdir()
+    shutil.copy(real_run[0] / "warehouse.duckdb", home)
+    (home / "raw").symlink_to(real_run[0] / "raw")
+    clock = (real_run[0] / "raw/as_of").read_text().strip()
+    guard = "assert_int_rotations__absence_is_independent_of_margin"
+    assert project.failed_tests(home, clock, guard) == set()
+    lower = ("dbt_project.yml", "rotation_minutes: 20", "rotation_minutes: 15")
+    with project.planted(lower):
+        project.build(home, clock, select=["int_rotations"])
+        assert project.failed_tests(home, clock, guard) == {guard}
 
 
 def test_status_is_machine_readable(simulated_run: tuple[Path, str]) -> None:

@@ -140,24 +140,19 @@ def predicted(
     )
     known = pd.concat([split.train, split.validation])
     served = training.refit(config, features, known, fitted.num_boosted_rounds())
-    shown = {"": split.test}
+    shown = split.test.assign(variant="")
     if features.reported:
-        shown[UNREPORTED] = features.unreported(split.test)
-    found = []
-    for variant, rows in shown.items():
-        points = predict(served, features.names, rows)
-        interval = levels.apply(points)
-        del interval["confidence"]
-        found.append(
-            rows[[*KEYS, "game_date"]].assign(
-                variant=variant,
-                training_end=known["game_date"].max(),
-                training_rows=len(known),
-                predicted_points=points,
-                **interval,
-            )
-        )
-    return pd.concat(found)
+        blind = features.unreported(split.test).assign(variant=UNREPORTED)
+        shown = pd.concat([shown, blind])
+    points = predict(served, features.names, shown)
+    interval = levels.apply(points)
+    del interval["confidence"]
+    return shown[[*KEYS, "game_date", "variant"]].assign(
+        training_end=known["game_date"].max(),
+        training_rows=len(known),
+        predicted_points=points,
+        **interval,
+    )
 
 
 def run(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -96,9 +96,13 @@ def populations(rows: pd.DataFrame) -> dict[str, np.ndarray]:
 
 
 def metrics(
-    rows: pd.DataFrame, levels: Levels, seed: int, split: str
+    rows: pd.DataFrame,
+    levels: Levels,
+    seed: int,
+    masks: Mapping[str, np.ndarray] | None = None,
 ) -> list[dict[str, Any]]:
-    """Metrics of the model and the baselines on the same `rows` of `split`, long.
+    """Metrics of the model and the baselines on the same `rows`, long, by population:
+    those of `masks`, by default `populations`.
 
     `rows` needs target_points, one column per predictor, player_lookup,
     game_date, tier, minutes_avg_last_10, is_home, back_to_back and
@@ -108,12 +112,12 @@ def metrics(
     stands in `predictor`.
     """
     found: list[dict[str, Any]] = []
-    for population, mask in populations(rows).items():
+    for population, mask in (masks or populations(rows)).items():
         part = rows[mask]
         if part.empty:
             continue
         shared = {
-            "split": split,
+            "split": "test",
             "population": population,
             "n": len(part),
             "first_date": part["game_date"].min().date().isoformat(),

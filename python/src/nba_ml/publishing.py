@@ -16,10 +16,9 @@ from nba_ml.warehouse import Warehouse, connect
 
 LIVE = timedelta(hours=24)
 _SLATES = (
-    "select store.*, reports.game_id is not null as has_availability_report"
-    " from {store} as store"
-    " left join (select distinct game_id from stg_player_availability) as reports"
-    " on store.game_id = reports.game_id"
+    "select store.*, sources.availability_source <> 'none' as has_availability_report"
+    " from {store} as store inner join int_availability_sources as sources"
+    " on store.game_id = sources.game_id and store.team_abbr = sources.team_abbr"
 )
 
 

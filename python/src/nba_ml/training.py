@@ -31,7 +31,7 @@ from nba_ml.settings import Home, UserError
 from nba_ml.store import open_store, resolve
 from nba_ml.warehouse import Warehouse, connect
 
-UNREPORTED = "test_without_report"  # the test rows as if nobody knew who plays
+UNREPORTED = "without_report"  # the population of all rows, as if nobody knew who plays
 AGREEMENT = 1.5  # points, between the evaluated and the refitted model
 _STRICT = ConfigDict(extra="forbid", strict=True)
 _PARAMETERS: dict[str, Any] = {
@@ -422,12 +422,12 @@ def train(
                 "No test row has all four baselines, so nothing can be compared. "
                 "Run: dbt build -s baseline_predictions"
             )
-        found = evaluation.metrics(graded, levels, config.seed, "test")
+        found = evaluation.metrics(graded, levels, config.seed)
         if features.reported:
             blind = predict(fitted, features.names, features.unreported(graded))
-            found += evaluation.metrics(
-                graded.assign(model=blind), levels, config.seed, UNREPORTED
-            )
+            everybody = {UNREPORTED: np.full(len(graded), True)}
+            blind_rows = graded.assign(model=blind)
+            found += evaluation.metrics(blind_rows, levels, config.seed, everybody)
         served = refit(config, features, frame, trees)
         before, after = (predict(b, features.names, slate) for b in (fitted, served))
         agreement = float(np.abs(before - after).mean())
