@@ -148,10 +148,10 @@ class Exchange:
     is_begun: bool = False
     is_last: bool = False  # it is given even when it cannot be logged
 
-    def ask(self, found: Lineup, players: Sequence[Asked], **how: Any) -> Sequence[Row]:
+    def ask(self, found: Lineup, players: Sequence[Asked], *how: Any) -> Sequence[Row]:
         """What `found` answers, kept for the log; `how` as there. Raises UserError."""
         self.model_id = found.champion.place.model_id
-        answers = found.answer(self.request_id, players, **how)
+        answers = found.answer(self.request_id, players, *how)
         self.answers, self.unseen = answers
         return self.answers
 

@@ -79,11 +79,7 @@ class Scorer:
         return row["player_lookup"], row["game_id"]
 
     def score(
-        self,
-        positions: Sequence[int],
-        variant: str,
-        request_id: str,
-        why: bool = False,
+        self, positions: Sequence[int], variant: str, request_id: str, why: bool = False
     ) -> list[dict[str, Any]]:
         """Rows of prediction_log for `positions`, in order; with REASONS if `why`.
 

@@ -63,10 +63,6 @@ class Question(BaseModel):
     game_date: Day | None = None
     contributions: bool = False
 
-    @property
-    def how(self) -> dict[str, Any]:
-        return {"game_date": self.game_date, "why": self.contributions}
-
 
 class PlayerAsked(Question):
     """A player of the slate; `game_id` when there are several games of that player."""
@@ -435,7 +431,7 @@ def create_app(
         players = [(body.player_lookup, body.game_id)]
 
         def answer(found: Lineup) -> Row:
-            [row] = exchange.ask(found, players, **body.how)
+            [row] = exchange.ask(found, players, body.game_date, body.contributions)
             return _shown(row)
 
         return _json(await watch.ask(answer, body.contributions))
@@ -447,7 +443,7 @@ def create_app(
 
         def answer(found: Lineup) -> Row:
             players, skipped = _expected(found.champion.scorer, body.players)
-            rows = exchange.ask(found, players, **body.how)
+            rows = exchange.ask(found, players, body.game_date, body.contributions)
             pointer = found.champion.pointer
             return {
                 "request_id": exchange.request_id,
