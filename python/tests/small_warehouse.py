@@ -195,7 +195,7 @@ def add_second_version(home: Home) -> tuple[str, ...]:
         connection.execute("set schema = 'nba_ml'")
         for table in ("feature_store", "training_set"):
             connection.execute(
-                f"create table {table}_v2 as select * exclude (noise)"
+                f"create or replace table {table}_v2 as select * exclude (noise)"
                 " replace ('v2' as feature_version), 1 - is_home as is_away"
                 f" from {table}_v1"
             )

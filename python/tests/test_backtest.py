@@ -44,6 +44,7 @@ def written(folder: Path, name: str, **changes: Any) -> str:
     """A configuration file with few trees."""
     content = yaml.safe_load(CONFIG.read_text())
     content |= {"num_boost_round": 20, "early_stopping_rounds": 5}
+    content |= {"feature_version": "v1", "earlier_seasons": False}
     content["parameters"] |= {"learning_rate": 0.2, "colsample_bytree": 1.0, **changes}
     path = folder / f"{name}.yml"
     path.write_text(yaml.safe_dump(content))

@@ -11,6 +11,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import numpy as np
 import pandas as pd
 import pytest
@@ -195,6 +196,47 @@ def test_early_stopping_keeps_the_best_trees_only(built: Home) -> None:
     longer = replace(config, num_boost_round=trees + 5, early_stopping_rounds=300)
     kept = training.fit(longer, features, parts.train, parts.validation)
     assert kept.num_boosted_rounds() == trees
+
+
+def test_a_model_knows_what_to_make_of_rows_without_a_report(built: Home) -> None:
+    told = tuple(name for name in small_warehouse.FEATURES if "points" in name)
+    features = artefact.FeatureSet("v1", tuple(small_warehouse.FEATURES), told)
+    frame, config = frame_of(built), small_warehouse.config()
+    parts = training.split(frame, config)
+    blind = features.unreported(parts.test)
+    assert blind[list(told)].isna().all().all()
+    assert not parts.test[list(told)].isna().all().any(), "the rows themselves stay"
+
+    def mae(share: float, rows: pd.DataFrame) -> float:
+        shown = replace(config, unreported_share=share)
+        booster = training.fit(shown, features, parts.train, parts.validation)
+        predicted = artefact.predict(booster, features.names, rows)
+        return float(np.abs(predicted - rows["target_points"]).mean())
+
+    # planted: a model that has never seen such a row
+    assert mae(0.5, blind) < 0.95 * mae(0.0, blind)
+    assert mae(0.5, parts.test) < 1.03 * mae(0.0, parts.test)
+
+
+def test_both_figures_are_reported(built: Home) -> None:
+    small_warehouse.add_second_version(built)
+    with duckdb.connect(str(built.warehouse)) as connection:
+        connection.execute(
+            "update nba_ml.feature_catalog set requires = 'availability'"
+            " where feature_name = 'points_avg_last_10' and feature_version = 'v2'"
+        )
+    config = replace(small_warehouse.config(), feature_version="v2")
+    found = {
+        (m["population"], m["predictor"]): m
+        for m in training.train(built, config).manifest.metrics
+        if m["metric"] == "mae"
+    }
+    with_report, without = found["all", "model"], found["without_report", "model"]
+    assert without["n"] == with_report["n"]
+    assert without["value"] > with_report["value"]
+    assert found["without_report", "rule"]["value"] == found["all", "rule"]["value"]
+    of_v1 = training.train(built, small_warehouse.config()).manifest.metrics
+    assert "without_report" not in {m["population"] for m in of_v1}
 
 
 # evaluation

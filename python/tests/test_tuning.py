@@ -145,6 +145,7 @@ def test_without_optuna_the_message_installs_it(
     home: Home, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "optuna", None)
+    small_warehouse.add_second_version(home)  # the one that is configured
     done = CliRunner().invoke(cli, ["train", "--tune", "2"])
     assert done.exit_code == 1
     assert "pip install -e '.[tune]'" in done.output
