@@ -98,12 +98,22 @@ usual as (
     select
         player_lookup,
         game_id,
-        {% for role in ('minutes_above', 'minutes_rank', 'minutes_share', 'points_of_others') -%}
         {{ exponential_mean(
-            'case when is_window_game then ' ~ role ~ ' end',
+            'case when is_window_game then minutes_above end',
             8, entity=['player_lookup', 'team_abbr']
-        ) }} as {{ role }}{{ "," if not loop.last }}
-        {% endfor %}
+        ) }} as minutes_above,
+        {{ exponential_mean(
+            'case when is_window_game then minutes_rank end',
+            8, entity=['player_lookup', 'team_abbr']
+        ) }} as minutes_rank,
+        {{ exponential_mean(
+            'case when is_window_game then minutes_share end',
+            8, entity=['player_lookup', 'team_abbr']
+        ) }} as minutes_share,
+        {{ exponential_mean(
+            'case when is_window_game then points_of_others end',
+            8, entity=['player_lookup', 'team_abbr']
+        ) }} as points_of_others
     from roles
 ),
 
