@@ -258,6 +258,15 @@ class Comparison:
         return not (self.lost or self.added or self.differing)
 
 
+@dataclass(frozen=True)
+class Words:
+    """Game and team of the reports that named exactly those who then played, and of
+    those that did not: an absences-only list knows no newcomer."""
+
+    true: set[tuple[str, str]]
+    wrong: set[tuple[str, str]]
+
+
 @dataclass
 class Laboratory:
     """One history, its changed versions, and the feature stores built from them."""
@@ -287,8 +296,12 @@ class Laboratory:
         """The home built from changed inputs."""
         return self.built(change, day)
 
+    def is_ahead(self, change: str) -> bool:
+        """Whether the games of the date are still to come."""
+        return change in ("removed", "nonsense")
+
     def clock(self, change: str, day: date) -> str:
-        return noon(day if change in ("removed", "nonsense") else self.end)
+        return noon(day if self.is_ahead(change) else self.end)
 
     def built(self, change: str, day: date) -> Path:
         if (change, day) not in self.stores:
@@ -299,20 +312,12 @@ class Laboratory:
             self.stores[change, day] = home
         return self.stores[change, day]
 
-    def expected(self, day: date) -> set[tuple[str, str]]:
-        """Game and player of everybody who is to be expected on `day`.
+    def expected(self, day: date) -> set[tuple[str, str, str]]:
+        """Game, team and player of everybody who is to be expected on `day`.
 
         Written apart from the models: the last report of the day or before, and
         where the team has no list, who last played for it in its last 10 games.
         """
-        has_reports = (self.raw / "player_availability.parquet").exists()
-        reports = (
-            f"select *, cast(known_at as date) as day from '{self.raw}/"
-            "player_availability.parquet'"
-            if has_reports
-            else "select null as game_id, null as player_lookup, null as team_abbr,"
-            " null as status, null as known_at, null as day where false"
-        )
         query = f"""
             with games as (
                 select
@@ -324,8 +329,7 @@ class Laboratory:
             reports as (
                 select game_id, player_lookup, arg_max(status, known_at) as status,
                     any_value(team_abbr) as team_abbr
-                from ({reports})
-                where day <= date '{day}'
+                from ({self._reports(day)})
                 group by all
             ),
             lists as (
@@ -346,11 +350,11 @@ class Laboratory:
                     arg_max(team_abbr, game_date) as team_abbr
                 from played group by player_lookup
             )
-            select game_id, player_lookup
+            select game_id, team_abbr, player_lookup
             from games join reports using (game_id, team_abbr)
             where status <> 'out'
             union
-            select games.game_id, last_days.player_lookup
+            select games.game_id, team_abbr, last_days.player_lookup
             from games
             join last_days using (team_abbr)
             join team_days using (team_abbr)
@@ -362,20 +366,40 @@ class Laboratory:
         """
         return set(duckdb.execute(query).fetchall())
 
-    def played(self, day: date) -> set[tuple[str, str]]:
+    def _reports(self, day: date) -> str:
+        """SQL of what the reports said until `day`."""
+        if self.with_reports:
+            reports = f"select * from '{self.raw}/player_availability.parquet'"
+            return f"{reports} where cast(known_at as date) <= date '{day}'"
+        columns = ("game_id", "player_lookup", "team_abbr", "status", "known_at")
+        return f"select {', '.join(f'null as {c}' for c in columns)} where false"
+
+    def played(self, day: date) -> set[tuple[str, str, str]]:
+        """Game, team and player of everybody who played on `day`."""
         return set(
             duckdb.execute(
-                f"select game_id, player_lookup from '{self.raw}/*summary.parquet'"
+                "select game_id, team_abbr, player_lookup"
+                f" from '{self.raw}/*summary.parquet'"
                 f" where game_date = date '{day}' and minutes_played > 0"
             ).fetchall()
         )
 
+    def words(self, day: date) -> Words:
+        """What the reports were worth on `day`."""
+        reported = set(
+            duckdb.execute(
+                f"select distinct game_id, team_abbr from ({self._reports(day)})"
+            ).fetchall()
+        )
+        wrong = {row[:2] for row in self.expected(day) ^ self.played(day)}
+        return Words(true=reported - wrong, wrong=reported & wrong)
 
-def held(home: Path, day: date) -> list[tuple[str, str]]:
-    """Game and player of the store's rows of one date."""
+
+def held(home: Path, day: date) -> list[tuple[str, str, str]]:
+    """Game, team and player of the store's rows of one date."""
     with duckdb.connect(str(home / "warehouse.duckdb"), read_only=True) as connection:
         return connection.execute(
-            "select game_id, player_lookup from nba_ml.feature_store_v1"
+            "select game_id, team_abbr, player_lookup from nba_ml.feature_store_v1"
             " where game_date = ?",
             [day],
         ).fetchall()
@@ -389,13 +413,20 @@ def refused(home: Path) -> int:
         ).fetchone()[0]
 
 
-def compare(one: Path, other: Path, until: date, features: list[str]) -> Comparison:
+def compare(
+    one: Path, other: Path, until: date, project: DbtProject, words: Words | None = None
+) -> Comparison:
     """Compare two builds of the stores on all games up to a date, its own included.
 
-    `features` are those of every version, as v1.is_home. Rows of the date itself may
-    lack on either side: who is expected is not always who plays. Values are compared
-    by their bits, not by their size.
+    Rows of the date itself may lack on either side: who is expected is not always who
+    plays. Values are compared by their bits, not by their size.
+
+    `words` says what the reports were worth where the date's games are still to come
+    in `other`. Then what follows from who plays has to be NULL there for a team that no
+    report covers, and the same for one whose report named exactly those who then
+    played. Of a team whose report was wrong, those features alone are not compared.
     """
+    features, available = project.features(), project.features("availability")
     versions = sorted({name.split(".")[0] for name in features})
     others = ("games_played_prior", "composite_source", "team_abbr")
     names = [*features, *(f"v1.{name}" for name in others)]
@@ -422,6 +453,10 @@ def compare(one: Path, other: Path, until: date, features: list[str]) -> Compari
         ).fetchnumpy()
         for alias in ("one", "other")
     ]
+    teams = connection.execute(
+        f"select game_id, other.\"v1.team_abbr\", one.game_date = date '{until}'"
+        f" {common} order by game_id, player_lookup"
+    ).fetchall()
     before = f"game_date < date '{until}'"
     key = "game_id, player_lookup"
     lost, added = (
@@ -431,14 +466,21 @@ def compare(one: Path, other: Path, until: date, features: list[str]) -> Compari
         ).fetchone()[0]
         for a, b in (("one", "other"), ("other", "one"))
     )
-    rows_of_the_day = connection.execute(
-        f"select count(*) {common} where one.game_date = date '{until}'"
-    ).fetchone()[0]
     connection.close()
+    is_of_the_day = np.array([today for *_, today in teams])
+    if words:
+        told = np.array([(game, team) in words.true for game, team, _ in teams])
+        wrong = np.array([(game, team) in words.wrong for game, team, _ in teams])
+        silent = is_of_the_day & ~told & ~wrong
+        for name in available:
+            # nothing is known: NULL is what is right, whatever came of the game
+            sides[0][name] = np.ma.array(sides[0][name], copy=True)
+            sides[0][name][silent] = np.ma.masked
+            sides[0][name], sides[1][name] = (s[name][~wrong] for s in sides)
     counts = {name: _differing(sides[0][name], sides[1][name]) for name in names}
     return Comparison(
-        rows=len(sides[0][names[0]]),
-        rows_of_the_day=rows_of_the_day,
+        rows=len(teams),
+        rows_of_the_day=int(is_of_the_day.sum()),
         lost=lost,
         added=added,
         differing={name: count for name, count in counts.items() if count},
@@ -487,17 +529,22 @@ def say(capsys: pytest.CaptureFixture[str]):
 def test_the_future_changes_no_feature(
     laboratory: Laboratory, moment: str, change: str, say
 ) -> None:
-    day = laboratory.moments[moment]
-    features = laboratory.project.features()
+    project, day = laboratory.project, laboratory.moments[moment]
     complete, changed = laboratory.complete(), laboratory.changed(change, day)
+    words = laboratory.words(day) if laboratory.is_ahead(change) else None
 
-    found = compare(complete, changed, day, features)
-    assert sum(name.startswith("v1.") for name in features) == 25
+    found = compare(complete, changed, day, project, words)
+    assert sum(name.startswith("v1.") for name in project.features()) == 25
     assert found.rows > found.rows_of_the_day > 20
     assert found.is_equal, found
     # what the contract refuses would not be there to leak
     assert refused(changed) == refused(complete)
     say(f"{day}: {found.rows:,} rows, {found.rows_of_the_day} of the day, equal")
+    if words:
+        teams = {row[:2] for row in held(changed, day)}
+        silent = len(teams) - len(words.true) - len(words.wrong)
+        assert words.true and silent
+        say(f"reports: {len(words.true)} true, {len(words.wrong)} wrong, {silent} none")
 
 
 def test_what_was_altered_shows_later(laboratory: Laboratory) -> None:
@@ -505,7 +552,7 @@ def test_what_was_altered_shows_later(laboratory: Laboratory) -> None:
     day = laboratory.moments["mid_season"]
     week = day + timedelta(days=7)
     altered = laboratory.changed("later_altered", day)
-    found = compare(laboratory.complete(), altered, week, laboratory.project.features())
+    found = compare(laboratory.complete(), altered, week, laboratory.project)
     blind = {name for name in laboratory.project.features() if "is_home" in name}
     assert set(laboratory.project.features()) - set(found.differing) <= blind
 
@@ -533,7 +580,7 @@ def test_with_box_scores_alone(project: DbtProject, tmp_path: Path, say) -> None
     bare = Laboratory(project, tmp_path, with_reports=False)
     day = bare.moments["mid_season"]
     cut = bare.changed("removed", day)
-    found = compare(bare.complete(), cut, day, project.features())
+    found = compare(bare.complete(), cut, day, project, bare.words(day))
     assert found.rows > found.rows_of_the_day > 20
     assert found.is_equal, found
     assert set(held(cut, day)) == bare.expected(day)
@@ -781,7 +828,8 @@ def test_a_planted_leak_is_caught(
         caught = project.failed_tests(
             homes["complete"], noon(clocks["complete"]), *GUARDS
         )
-    found = compare(homes["complete"], homes["nonsense"], day, project.features())
+    words = small_laboratory.words(day)
+    found = compare(homes["complete"], homes["nonsense"], day, project, words)
     rows = held(homes["nonsense"], day)
     if not found.is_equal or sorted(rows) != sorted(small_laboratory.expected(day)):
         caught.add(FUTURE)
