@@ -62,18 +62,10 @@ loads as (
         team_abbr,
         player_lookup,
         count(*) as games,
-        {% for load, column in (
-            ('minutes_load', 'minutes'),
-            ('attempts_load', 'fg_attempts'),
-            ('points_load', 'points')
-        ) -%}
-        {{ exact(
-            'sum(pow(0.5, games_back / 5.0) * ' ~ column ~ ')'
-            ' / sum(pow(0.5, games_back / 5.0))'
-        ) }} as {{ load }}{{ "," if not loop.last }}
-        {% endfor %}
+        {{ exact(oracle_mean('minutes', 5)) }} as minutes_load,
+        {{ exact(oracle_mean('fg_attempts', 5)) }} as attempts_load,
+        {{ exact(oracle_mean('points', 5)) }} as points_load
     from past_of_players
-    where games_back <= 40
     group by game_id, team_abbr, player_lookup
 ),
 

@@ -49,24 +49,12 @@ history as (
         sum(case when is_same_team then 1 else 0 end) as games_with_team,
         max(case when is_same_season and is_same_team then game_day end)
             as last_day_with_team,
-        -- what weighs half as much every few games, over 8 half-lives
-        {% for column, half_life in (
-            ('points', 5), ('points', 12), ('points', 30),
-            ('minutes', 2), ('minutes', 30), ('usage', 12)
-        ) -%}
-        sum(
-            case
-                when games_back <= 8 * {{ half_life }}
-                    then pow(0.5, games_back / {{ half_life }}.0) * {{ column }}
-            end
-        )
-        / sum(
-            case
-                when games_back <= 8 * {{ half_life }} and {{ column }} is not null
-                    then pow(0.5, games_back / {{ half_life }}.0)
-            end
-        ) as {{ column }}_half_life_{{ half_life }}{{ "," if not loop.last }}
-        {% endfor %}
+        {{ oracle_mean('points', 5) }} as points_half_life_5,
+        {{ oracle_mean('points', 12) }} as points_half_life_12,
+        {{ oracle_mean('points', 30) }} as points_half_life_30,
+        {{ oracle_mean('minutes', 2) }} as minutes_half_life_2,
+        {{ oracle_mean('minutes', 30) }} as minutes_half_life_30,
+        {{ oracle_mean('usage', 12) }} as usage_half_life_12
     from earlier_games
     group by player_lookup, target_game_id
 ),
@@ -119,10 +107,8 @@ ratings as (
     select
         target_game_id,
         opponent_team_abbr,
-        sum(pow(0.5, games_back / 20.0) * net_rating)
-        / sum(pow(0.5, games_back / 20.0)) as net_rating
+        {{ oracle_mean('net_rating', 20) }} as net_rating
     from opponents_games
-    where games_back <= 160
     group by target_game_id, opponent_team_abbr
 ),
 

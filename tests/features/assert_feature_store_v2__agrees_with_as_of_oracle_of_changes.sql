@@ -1,8 +1,8 @@
--- How tonight's role differs from the usual one, computed in another way than the models
--- do it: no window frame and no int_ model, but joins with every earlier game (`>`),
--- numbered from the newest back, then grouped. Written from the definitions of the
--- features, not from the models' SQL. The sample is small: each player-game asks for
--- the line-ups of up to 64 others, each as it was before it.
+-- How tonight's role differs from the usual one, computed in another way than the
+-- models do it: no window frame and no int_ model, but joins with every earlier game
+-- (`>`), numbered from the newest back, then grouped. Written from the definitions of
+-- the features, not from the models' SQL. The sample is small: each player-game asks
+-- for the line-ups of up to 64 others, each as it was before it.
 with
 
 {{ oracle_sample(2, divisor=8) }},
@@ -56,13 +56,10 @@ usual as (
     select
         games_for_the_team.target_game_id,
         games_for_the_team.player_lookup,
-        {% for role in (
-            'minutes_above', 'minutes_rank', 'minutes_share', 'points_of_others'
-        ) -%}
-        sum(pow(0.5, games_for_the_team.games_back / 8.0) * roles.{{ role }})
-        / sum(pow(0.5, games_for_the_team.games_back / 8.0))
-            as {{ role }}{{ "," if not loop.last }}
-        {% endfor %}
+        {{ oracle_mean('roles.minutes_above', 8) }} as minutes_above,
+        {{ oracle_mean('roles.minutes_rank', 8) }} as minutes_rank,
+        {{ oracle_mean('roles.minutes_share', 8) }} as minutes_share,
+        {{ oracle_mean('roles.points_of_others', 8) }} as points_of_others
     from games_for_the_team
     inner join roles
         on
@@ -75,12 +72,11 @@ expected as (
     select
         targets.game_id,
         targets.player_lookup,
-        {% for role in (
-            'minutes_above', 'minutes_rank', 'minutes_share', 'points_of_others'
-        ) -%}
-        roles.{{ role }} - usual.{{ role }}
-            as {{ role }}_change{{ "," if not loop.last }}
-        {% endfor %}
+        roles.minutes_above - usual.minutes_above as minutes_above_change,
+        roles.minutes_rank - usual.minutes_rank as minutes_rank_change,
+        roles.minutes_share - usual.minutes_share as minutes_share_change,
+        roles.points_of_others - usual.points_of_others
+            as points_of_others_change
     from targets
     left join roles
         on
