@@ -1,8 +1,8 @@
 {#- Compares CTE `expected` with the store: one row per value that differs by more
-    than 1e-9, relative above 1. A row that the store lacks differs in all that
+    than `tolerance`, relative above 1. A row that the store lacks differs in all that
     it should hold, and a sample without rows is a difference too: a check of
     nothing proves nothing. -#}
-{% macro oracle_differences(columns) -%}
+{% macro oracle_differences(columns, tolerance='1e-9') -%}
 {%- set names, expected, stored = [], [], [] -%}
 {%- for column in columns -%}
     {%- set start = "when '" ~ column ~ "' then cast(" -%}
@@ -30,7 +30,7 @@ select * from compared
 where
     (expected is null) <> (actual is null)
     or abs(expected - actual)
-    > 1e-9 * case when abs(expected) > 1 then abs(expected) else 1 end
+    > {{ tolerance }} * case when abs(expected) > 1 then abs(expected) else 1 end
 union all
 select
     'no row was compared' as column_name,

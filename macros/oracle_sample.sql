@@ -1,9 +1,10 @@
 {#- The games that the oracle tests of one version of the store recompute, as CTEs that
     end in `targets`: by season 30 ordinary appearances and 8 of each edge (a player's
     first game of a season, first for a new team, playoffs), and up to 100 expected
-    ones. Drawn by a hash, so every run and both engines take the same rows. Played
-    games come from staging: one that the store has lost is a difference. -#}
-{% macro oracle_sample(version) -%}
+    ones, or a `divisor`th of that. Drawn by a hash, so every run and both engines take
+    the same rows. Played games come from staging: one that the store has lost is a
+    difference. -#}
+{% macro oracle_sample(version, divisor=1) -%}
 box_scores as (
     select
         *,
@@ -82,5 +83,8 @@ targets as (
     where
         drawn.place
         <= case drawn.kind when 'ordinary' then 30 when 'expected' then 100 else 8 end
+        {%- if divisor > 1 %}
+        / {{ divisor }}
+        {%- endif %}
 )
 {%- endmacro %}

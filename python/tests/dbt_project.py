@@ -63,14 +63,18 @@ class DbtProject:
         assert not failed, failed
         return {one.node.unique_id: one.node.compiled_code for one in results}
 
-    def features(self) -> list[str]:
-        """The features that the YAML declares for each version, as v1.is_home."""
+    def features(self, requires: str | None = None) -> list[str]:
+        """The features that the YAML declares for each version, as v1.is_home.
+
+        All of them, or those that need a source which may be absent.
+        """
         return [
             f"v{node.version}.{column.name}"
             for node in self.parsed().nodes.values()
             if node.name == "feature_store"
             for column in node.columns.values()
-            if column.config.meta.get("feature")
+            if (feature := column.config.meta.get("feature"))
+            and requires in (None, feature.get("requires"))
         ]
 
     @contextmanager
