@@ -54,6 +54,10 @@ features as (
         team_history.team_games_missed,
         last_lineup.played_last_team_game,
         last_lineup.points_share_last_lineup,
+        last_lineup_form.last_lineup_likeness,
+        last_lineup_form.points_avg_last_lineup,
+        last_lineup_form.fg_attempts_avg_last_lineup,
+        last_lineup_form.minutes_avg_last_lineup,
 
         ---------- context
         context.is_home,
@@ -125,6 +129,10 @@ features as (
         on
             player_games.player_lookup = last_lineup.player_lookup
             and player_games.game_id = last_lineup.game_id
+    left join {{ ref('int_player_last_lineup_form') }} as last_lineup_form
+        on
+            player_games.player_lookup = last_lineup_form.player_lookup
+            and player_games.game_id = last_lineup_form.game_id
     inner join {{ ref('int_availability_sources') }} as sources
         on
             player_games.team_abbr = sources.team_abbr

@@ -237,7 +237,7 @@ def test_real_data_have_all_features_for_every_row(
     assert query(
         home,
         "select feature_version, count(*) from feature_catalog group by 1 order by 1",
-    ) == [("v1", 25), ("v2", 59)]
+    ) == [("v1", 25), ("v2", 63)]
     played, in_store, scheduled = query(
         home,
         """select
