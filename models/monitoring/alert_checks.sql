@@ -220,12 +220,12 @@ figures as (
 
     {% endfor -%}
 
-    {% for rule, value in [
-        ('feature_mean_change', 'mean_change'),
-        ('feature_jump', 'jump'),
-        ('feature_spread_change', 'stddev_ratio'),
-        ('feature_psi', 'psi'),
-        ('feature_coverage', 'coverage_drop'),
+    {% for rule, value, n in [
+        ('feature_mean_change', 'mean_change', 'value_count'),
+        ('feature_jump', 'jump', 'value_count'),
+        ('feature_spread_change', 'stddev_ratio', 'value_count'),
+        ('feature_psi', 'psi', 'value_count'),
+        ('feature_coverage', 'coverage_drop', 'n'),
     ] -%}
     select
         '{{ rule }}' as rule,
@@ -234,7 +234,7 @@ figures as (
         mode,
         week_start as checked_on,
         {{ value }} as value,
-        n
+        {{ n }} as n
     from feature_drift
     where precedence = 1
 

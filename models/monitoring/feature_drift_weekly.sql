@@ -230,6 +230,7 @@ final as (
 
         ---------- the week
         n,
+        value_count,
         mean,
         stddev,
         coverage,

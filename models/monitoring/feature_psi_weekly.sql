@@ -46,10 +46,13 @@ final as (
         limited.psi,
         limited.psi_limit,
         case
-            when limited.n >= rules.min_rows then limited.psi / limited.psi_limit
+            when limited.value_count >= rules.min_rows
+                then limited.psi / limited.psi_limit
         end as share_of_limit,
         coalesce(
-            limited.psi > limited.psi_limit and limited.n >= rules.min_rows, false
+            limited.psi > limited.psi_limit
+            and limited.value_count >= rules.min_rows,
+            false
         ) as is_beyond,
         limited.kl_divergence,
         limited.mean_shift,

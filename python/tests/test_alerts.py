@@ -16,6 +16,7 @@ from typing import Any
 import duckdb
 import pandas as pd
 import pytest
+import yaml
 
 from dbt_project import DbtProject
 from nba_ml.settings import PROJECT
@@ -46,7 +47,7 @@ HEALTHY: dict[str, dict[str, Any]] = {
     "feature_drift_weekly": WEEK
     | {"season_phase": "after_break", "feature_name": "points_avg_last_10"}
     | {"mean_change": 0.0, "jump": 0.0, "stddev_ratio": 0.0, "psi": 0.0}
-    | {"coverage_drop": 0.0},
+    | {"coverage_drop": 0.0, "value_count": 1000},
     "prediction_drift_daily": GAME | {"n": 1000, "psi": 0.0, "clamped_share": 0.0},
     "concept_drift_weekly": WEEK
     | {"cohort_kind": "tier", "cohort": "star", "bias_change": 0.0, "mae_change": 0.0},
@@ -95,10 +96,10 @@ FIGURES = {
     "wrong_model": column(OPERATIONS, "predicted", "wrong_model"),
     "slow_requests": column("request_performance_daily", "requests", "slow_share"),
     "failed_requests": column("request_performance_daily", "requests", "failed_share"),
-    "feature_mean_change": column(DRIFT, "n", "mean_change"),
-    "feature_jump": column(DRIFT, "n", "jump"),
-    "feature_spread_change": column(DRIFT, "n", "stddev_ratio"),
-    "feature_psi": column(DRIFT, "n", "psi"),
+    "feature_mean_change": column(DRIFT, "value_count", "mean_change"),
+    "feature_jump": column(DRIFT, "value_count", "jump"),
+    "feature_spread_change": column(DRIFT, "value_count", "stddev_ratio"),
+    "feature_psi": column(DRIFT, "value_count", "psi"),
     "feature_coverage": column(DRIFT, "n", "coverage_drop"),
     "prediction_psi": column("prediction_drift_daily", "n", "psi"),
     "clamped_predictions": column("prediction_drift_daily", "n", "clamped_share"),
@@ -281,6 +282,25 @@ def test_a_feature_has_its_own_limit(world: World) -> None:
     assert [a["subject"] for a in world.alerts("feature_psi")] == [
         "fires points_avg_last_10"
     ]
+
+
+def test_a_feature_of_who_is_there_may_be_missing(world: World) -> None:
+    declared = yaml.safe_load(
+        (PROJECT / "models/features/_feature_store__models.yml").read_text()
+    )
+    columns = declared["models"][0]["versions"][1]["columns"]
+    required = {
+        column["name"]: column["config"]["meta"]["feature"].get("requires")
+        for column in columns
+        if "config" in column
+    }
+    # no report in two weeks: all is missing that was there in training
+    for name in required:
+        world.look("feature_coverage", 100, 2, model_id="fires", feature_name=name)
+    assert {a["subject"] for a in world.alerts("feature_coverage")} == {
+        f"fires {name}" for name, needed in required.items() if needed is None
+    }
+    assert "availability" in required.values()
 
 
 def test_of_a_week_in_two_parts_of_the_season_the_larger_counts(world: World) -> None:
