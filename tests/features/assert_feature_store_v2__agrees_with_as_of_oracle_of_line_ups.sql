@@ -1,7 +1,7 @@
 -- The games with a line-up like tonight's, and like that of the team's last game,
--- computed in another way than the models do it: no window frame and no int_ model, but joins with every earlier game (`>`),
--- numbered from the newest back, then grouped. Written from the definitions of the
--- features, not from the models' SQL.
+-- computed in another way than the models do it: no window frame and no int_ model, but
+-- joins with every earlier game (`>`), numbered from the newest back, then grouped.
+-- Written from the definitions of the features, not from the models' SQL.
 with
 
 {{ oracle_sample(2) }},

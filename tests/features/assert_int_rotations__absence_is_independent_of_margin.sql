@@ -43,29 +43,36 @@ team_games as (
     group by game_id, team_abbr
 ),
 
-groups as (
+labelled as (
     select
+        team_games.absent_share,
         case
             when margins.margin < 8 then 'close'
             when margins.margin > 18 then 'decided'
-        end as kind,
-        count(*) as team_games,
-        avg(team_games.absent_share) as absent_share,
-        var_samp(team_games.absent_share) / count(*) as squared_error
+        end as kind
     from team_games
     inner join margins
         on
             team_games.game_id = margins.game_id
             and team_games.team_abbr = margins.team_abbr
-    group by 1
+),
+
+measured as (
+    select
+        kind,
+        count(*) as team_games,
+        avg(absent_share) as absent_share,
+        var_samp(absent_share) / count(*) as squared_error
+    from labelled
+    group by kind
 )
 
 select
     close_games.absent_share as absent_in_close_games,
     decided_games.absent_share as absent_in_decided_games,
     close_games.team_games + decided_games.team_games as team_games
-from groups as close_games
-inner join groups as decided_games
+from measured as close_games
+inner join measured as decided_games
     on
         close_games.kind = 'close'
         and decided_games.kind = 'decided'
