@@ -400,6 +400,7 @@ class Laboratory:
         reported = set(
             duckdb.execute(
                 f"select distinct game_id, team_abbr from ({self._reports(day)})"
+                f" where starts_with(game_id, '{day:%Y%m%d}')"
             ).fetchall()
         )
         wrong = {row[:2] for row in self.expected(day) ^ self.played(day)}
@@ -638,7 +639,7 @@ def test_the_oracle_knows_every_feature(project: DbtProject) -> None:
             dict.fromkeys(names - known, 1)
         )
         known |= names
-    assert len(known) == 25 + 48
+    assert len(known) == 25 + 52
 
 
 def test_an_oracle_without_a_sample_fails(laboratory: Laboratory) -> None:
@@ -952,20 +953,28 @@ LEAKS = {
         ),
         caught_by=(ROTATIONS, FUTURE),
     ),
+    "form_with_the_last_line_up_counts_tonight": leak(
+        (
+            f"{FEATURES}/int_last_lineup_distances.sql",
+            "        last_game_id as earlier_game_id,\n        1 as",
+            "        game_id as earlier_game_id,\n        1 as",
+        ),
+        caught_by=(LINE_UPS, FUTURE),
+    ),
     "change_of_load_from_the_whole_career": leak(
         (
             ROLES,
-            "{{ exponential_mean(\n            'case when is_window_game then '"
-            " ~ role ~ ' end',\n            8, entity=['player_lookup', 'team_abbr']\n"
-            "        ) }}",
-            "avg(case when is_window_game then {{ role }} end)"
+            "{{ exponential_mean(\n            'case when is_window_game then"
+            " minutes_above end',\n            8,"
+            " entity=['player_lookup', 'team_abbr']\n        ) }}",
+            "avg(case when is_window_game then minutes_above end)"
             " over (partition by player_lookup, team_abbr)",
         ),
         caught_by=(CHANGES_OF_LOAD, FUTURE),
     ),
     "similar_line_ups_weigh_tonights_points": leak(
         (
-            f"{FEATURES}/int_player_lineup_form.sql",
+            "macros/lineup_sums.sql",
             "sum(pairs.likeness * earlier.points)",
             "sum(pairs.likeness * coalesce(player_games.points, earlier.points))",
         ),
