@@ -21,13 +21,15 @@ from typing import Any
 
 import duckdb
 import pandas as pd
-from replay import CONFIG, SEASONS, openings, replay
+from replay import SEASONS, openings, replay
 
 from nba_ml import prediction, sources, training
 from nba_ml.settings import PROJECT, Home
 from nba_ml.training import Window
 from nba_ml.warehouse import connect
 
+# the limits of the rules were set with models of this version
+CONFIG = PROJECT / "python/config/training_v1.yml"
 FEATURES = f"feature_store_{training.read_config(CONFIG).feature_version}"
 
 
@@ -404,7 +406,8 @@ Printed by `make replay DATA=dir > docs/alert-replay.md`; a test compares its en
 
 Each season is replayed: a model that knows only earlier games (the {SEASONS} seasons
 before are split for training, early stopping and test) predicts every game day, and all
-rules look at it. The seasons are healthy, so that every alert is a false alarm, but for
+rules look at it. The models are of version 1 of the features, with which the limits were
+set (`python/config/training_v1.yml`). The seasons are healthy, so that every alert is a false alarm, but for
 `model_too_old` and `retraining_missing`: nothing is retrained within a season. The
 limits of several rules were set on these very seasons: another may see more alarms.
 
