@@ -568,10 +568,11 @@ def test_the_future_changes_no_feature(
         known = sources(changed, day)
         reported = {team for team, source in known.items() if source == "report"}
         assert reported == words.true | words.wrong
-        assert set(known.values()) == {"report", "none"}
+        assert set(known.values()) <= {"report", "none"}
         assert set(sources(complete, day).values()) == {"box_score"}
         silent = len(known) - len(reported)
-        assert words.true and silent
+        # the last date may be one game of two teams
+        assert (words.true and silent) or moment == "last_date"
         say(f"reports: {len(words.true)} true, {len(words.wrong)} wrong, {silent} none")
 
 
