@@ -406,9 +406,10 @@ Printed by `make replay DATA=dir > docs/alert-replay.md`; a test compares its en
 
 Each season is replayed: a model that knows only earlier games (the {SEASONS} seasons
 before are split for training, early stopping and test) predicts every game day, and all
-rules look at it. The models are of version 1 of the features, with which the limits were
-set (`python/config/training_v1.yml`). The seasons are healthy, so that every alert is a false alarm, but for
-`model_too_old` and `retraining_missing`: nothing is retrained within a season. The
+rules look at it. The models are of version 1 of the features, with which the limits
+were set (`python/config/training_v1.yml`). The seasons are healthy, so that every alert
+is a false alarm, but for `model_too_old` and `retraining_missing`: nothing is retrained
+within a season. The
 limits of several rules were set on these very seasons: another may see more alarms.
 
 Population: everybody who played, with ten or more regular-season games before. Mean
