@@ -409,8 +409,8 @@ before are split for training, early stopping and test) predicts every game day,
 rules look at it. The models are of version 1 of the features, with which the limits
 were set (`python/config/training_v1.yml`). The seasons are healthy, so that every alert
 is a false alarm, but for `model_too_old` and `retraining_missing`: nothing is retrained
-within a season. The
-limits of several rules were set on these very seasons: another may see more alarms.
+within a season. The limits of several rules were set on these very seasons: another may
+see more alarms.
 
 Population: everybody who played, with ten or more regular-season games before. Mean
 absolute error in points, all on the same rows:

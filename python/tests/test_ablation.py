@@ -26,14 +26,14 @@ def parts(tmp_path_factory: pytest.TempPathFactory) -> list[Split]:
 
 def test_a_group_is_worth_what_its_loss_costs(parts: list[Split]) -> None:
     groups = {
-        "form": tuple(name for name in FEATURES.names if name.startswith("points")),
+        "signal": tuple(name for name in FEATURES.names if name != "noise"),
         "noise": ("noise",),
     }
     found = ablation.gains({"rows": parts}, small_warehouse.config(), FEATURES, groups)
-    form, noise = found
-    assert (form.features, noise.features) == (len(groups["form"]), 1)
-    assert 0.1 < form.low < form.gain < form.high
-    assert abs(noise.gain) < 0.05 < form.gain
+    signal, noise = found
+    assert (signal.features, noise.features) == (len(groups["signal"]), 1)
+    assert 0.5 < signal.low < signal.gain < signal.high
+    assert abs(noise.gain) < 0.05
     page = ablation.page(found, {"rows": parts}, len(FEATURES.names))
     assert f"| noise | 1 | {noise.gain:+.3f} ({noise.low:+.3f} to" in page
     assert f"{len(parts[0].test):,} rows from" in page and "{" not in page
