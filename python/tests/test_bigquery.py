@@ -269,8 +269,8 @@ def test_the_commands_work_on_bigquery(
 
 
 def tuned(engines: Engines) -> Path:
-    """The project's configuration with few trees."""
-    source = Path(__file__).parents[1] / "config/training.yml"
+    """A configuration of the project's with few trees."""
+    source = Path(__file__).parents[1] / "config/training_v1.yml"
     text = source.read_text().replace("num_boost_round: 2000", "num_boost_round: 20")
     path = engines.home.root / "training.yml"
     path.write_text(text)
