@@ -1,7 +1,7 @@
 {#- The features of one version of the feature store, in the order of its YAML: a list
     of {name, data_type, description, order (from 1), group, unit, window, calculation,
     range_min, range_max, null_means, known_at, requires (availability, or not there),
-    example, source_model}. Empty while dbt parses. -#}
+    may_be_zero (or not there), example, source_model}. Empty while dbt parses. -#}
 {% macro features_of(version) %}
     {%- set features = [] -%}
     {%- if execute -%}

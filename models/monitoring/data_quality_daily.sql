@@ -84,8 +84,9 @@ usual_v{{ version }} as (
 version_days as (
     {% for version in versions -%}
     {% set features = features_of(version) -%}
-    {#- a flag may be the same for everybody on a day -#}
-    {% set alive = features | rejectattr('unit', 'equalto', 'flag') | list -%}
+    {#- a flag may be the same for everybody on a day, and nobody may be missing -#}
+    {% set counted = features | rejectattr('may_be_zero') -%}
+    {% set alive = counted | rejectattr('unit', 'equalto', 'flag') | list -%}
     select
         'v{{ version }}' as feature_version,
         eligible.game_date,

@@ -191,8 +191,8 @@ def test_real_games_fill_the_monitoring(real_run: tuple[Path, str]) -> None:
     assert (model, mode, is_before) == ("xgboost_v1.0.0", "replay", True)
     assert (n, days) == (25_123, 159)
     assert (str(first), str(last)) == ("2023-10-24", "2024-04-12")
-    # below 4.40 no honest model of these features comes: hunt the leak
-    assert 4.40 < mae < 4.60
+    # below 4.30 no honest model of these features comes: hunt the leak
+    assert 4.30 < mae < 4.45
     assert "replayed the season 2023-24: 25,123 predictions" in printed
     for table, least in {
         "model_performance_weekly": 100,
