@@ -24,8 +24,9 @@ from nba_simulator import league
 
 CONFIG = PROJECT / "python/config/training.yml"
 FIRST, BETTER, BROKEN = "xgboost_v1.0.0", "xgboost_v2.0.0", "xgboost_v2.1.0"
-# the features that each learns from, and its trees at most
-MODELS = {FIRST: ("v1", 100), BETTER: ("v2", 400), BROKEN: ("v2", 1)}
+# the features that each learns from, and its trees at most: few and fast ones
+MODELS = {FIRST: ("v1", 60), BETTER: ("v2", 240), BROKEN: ("v2", 1)}
+RATE = 0.05
 
 
 def say(line: str) -> None:
@@ -74,14 +75,24 @@ def expect(home: Home, model_id: str) -> None:
     say(f"Live: {found}; registry, configuration and files agree.")
 
 
+def config_of(model_id: str) -> training.Config:
+    """The project's configuration with what MODELS says."""
+    version, trees = MODELS[model_id]
+    config = training.read_config(CONFIG)
+    return replace(
+        config,
+        feature_version=version,
+        num_boost_round=trees,
+        parameters=config.parameters | {"learning_rate": RATE},
+    )
+
+
 def prepare(home: Home) -> None:
     """Models FIRST, BETTER and BROKEN, registered and not deployed."""
     announce("A simulated league, its feature store, and three models")
     build(home)
     for model_id, (version, trees) in MODELS.items():
-        config = training.read_config(CONFIG)
-        config = replace(config, feature_version=version, num_boost_round=trees)
-        assert training.train(home, config).model_id == model_id
+        assert training.train(home, config_of(model_id)).model_id == model_id
         say(f"Trained: {model_id} on features {version}, at most {trees} trees")
 
 

@@ -194,9 +194,7 @@ def test_a_deployment_repeated_does_nothing(live: Home) -> None:
 
 
 def test_a_model_that_moved_is_still_the_one_that_was_trained(live: Home) -> None:
-    config = training.read_config(drill.CONFIG)
-    config = replace(config, feature_version="v1", num_boost_round=100)
-    again = training.train(live, config, if_changed=True)
+    again = training.train(live, drill.config_of(FIRST), if_changed=True)
     assert (again.model_id, again.is_new) == (FIRST, False)
     assert again.path == str(live.models / f"production/{FIRST}.json")
 
