@@ -218,9 +218,9 @@ def test_a_model_knows_what_to_make_of_rows_without_a_report(built: Home) -> Non
     assert mae(0.5, parts.test) < 1.03 * mae(0.0, parts.test)
 
 
-def test_both_figures_are_reported(built: Home) -> None:
-    small_warehouse.add_second_version(built)
-    with duckdb.connect(str(built.warehouse)) as connection:
+def test_both_figures_are_reported(home: Home) -> None:
+    small_warehouse.add_second_version(home)
+    with duckdb.connect(str(home.warehouse)) as connection:
         connection.execute(
             "update nba_ml.feature_catalog set requires = 'availability'"
             " where feature_name = 'points_avg_last_10' and feature_version = 'v2'"
@@ -228,14 +228,14 @@ def test_both_figures_are_reported(built: Home) -> None:
     config = replace(small_warehouse.config(), feature_version="v2")
     found = {
         (m["population"], m["predictor"]): m
-        for m in training.train(built, config).manifest.metrics
+        for m in training.train(home, config).manifest.metrics
         if m["metric"] == "mae"
     }
     with_report, without = found["all", "model"], found["without_report", "model"]
     assert without["n"] == with_report["n"]
     assert without["value"] > with_report["value"]
     assert found["without_report", "rule"]["value"] == found["all", "rule"]["value"]
-    of_v1 = training.train(built, small_warehouse.config()).manifest.metrics
+    of_v1 = training.train(home, small_warehouse.config()).manifest.metrics
     assert "without_report" not in {m["population"] for m in of_v1}
 
 
