@@ -183,7 +183,7 @@ def test_every_step_is_an_event_in_its_order(live: Home) -> None:
     assert paths["staged"] == f"staging/{BETTER}.json"
     assert paths["promoted"] == f"production/{BETTER}.json"
     assert_in_step(live, BETTER)
-    assert "14 of 14 hold" in dict(steps(live))["check gates"]
+    assert "15 of 15 hold" in dict(steps(live))["check gates"]
 
 
 def test_a_deployment_repeated_does_nothing(live: Home) -> None:
