@@ -697,6 +697,7 @@ def test_a_model_of_this_machine_is_deployed_to_a_bucket(
         emulator.create_bucket("nba")
         monkeypatch.setenv("STORAGE_EMULATOR_HOST", emulator.url)
         deployment.rollback(cloud := replace(live, model_store=root), FIRST)
+        publishing.publish(cloud, "v1")  # as nba-ml predict does, for FIRST
         bucket = store.Bucket(root, patience=20)
         deployment.deploy(cloud, BETTER, NOW)
         assert deployment.differences(cloud) == []
@@ -855,16 +856,16 @@ def test_a_challenger_answers_nobody_before_its_smoke_tests(live: Home) -> None:
 def test_two_versions_with_one_file_are_two_models(live: Home) -> None:
     for name in live.models.glob(f"staging/{BETTER}.*"):
         content = (
-            live.models / "production" / name.name.replace("1.1.0", "1.0.0")
+            live.models / "production" / name.name.replace(BETTER, FIRST)
         ).read_bytes()
         if name.name.endswith(".meta.json"):
-            found = json.loads(content) | {"model_id": BETTER, "model_version": "1.1.0"}
+            found = json.loads(content) | {"model_id": BETTER, "model_version": "2.0.0"}
             content = json.dumps(found).encode()
         name.write_bytes(content)
     small_warehouse.change(
         DuckDB(live.warehouse),
-        "update model_events set artifact_sha256 = ? where model_id = ?"
-        " and event_type = 'trained'",
+        "update model_events set artifact_sha256 = ?, feature_version = 'v1'"
+        " where model_id = ? and event_type = 'trained'",
         [file_of(live, FIRST)[1], BETTER],
     )
     before = lineup.load(live)
