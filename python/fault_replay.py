@@ -28,9 +28,17 @@ from nba_ml.settings import PROJECT, Home
 from nba_ml.training import Window
 from nba_ml.warehouse import connect
 
-# the limits of the rules were set with models of this version
-CONFIG = PROJECT / "python/config/training_v1.yml"
+CONFIG = PROJECT / "python/config/training.yml"
 FEATURES = f"feature_store_{training.read_config(CONFIG).feature_version}"
+
+# tonight's points in every average of points: in a few alone, the rest outvote them
+OUTCOMES = ", ".join(
+    f"points_{average} = outcomes.points"
+    for average in (
+        *("avg_last_5", "avg_last_10", "avg_last_20", "avg_last_40", "avg_season"),
+        *("ewma_5", "ewma_12", "ewma_30", "avg_last_lineup", "avg_similar_lineups"),
+    )
+)
 
 
 @dataclass(frozen=True)
@@ -158,8 +166,7 @@ FAULTS = (
         "a leak",
         "too_good",
         "store",
-        f"update {FEATURES} as store set points_avg_last_5 = outcomes.points,"
-        " points_avg_last_10 = outcomes.points, points_avg_season = outcomes.points"
+        f"update {FEATURES} as store set {OUTCOMES}"
         " from stg_player_game_summary as outcomes"
         " where store.game_id = outcomes.game_id"
         " and store.player_lookup = outcomes.player_lookup"
@@ -404,13 +411,12 @@ def report(home: Home, models: dict[int, str]) -> None:
 
 Printed by `make replay DATA=dir > docs/alert-replay.md`; a test compares its end.
 
-Each season is replayed: a model that knows only earlier games (the {SEASONS} seasons
-before are split for training, early stopping and test) predicts every game day, and all
-rules look at it. The models are of version 1 of the features, with which the limits
-were set (`python/config/training_v1.yml`). The seasons are healthy, so that every alert
-is a false alarm, but for `model_too_old` and `retraining_missing`: nothing is retrained
-within a season. The limits of several rules were set on these very seasons: another may
-see more alarms.
+Each season is replayed: a model of `python/config/training.yml` that knows only
+earlier games predicts every game day, and all rules look at it. The {SEASONS} seasons
+before are split for training, early stopping and test; those before them are training
+rows. The seasons are healthy, so that every alert is a false alarm, but for
+`model_too_old` and `retraining_missing`: nothing is retrained within a season. The
+limits of several rules were set on these very seasons: another may see more alarms.
 
 Population: everybody who played, with ten or more regular-season games before. Mean
 absolute error in points, all on the same rows:

@@ -6,6 +6,7 @@ posted as (
     select
         alert_id,
         change,
+        min(severity) as severity,
         min(posted_at) as posted_at
     from {{ ref('alert_messages') }}
     group by alert_id, change
@@ -21,7 +22,10 @@ found as (
 
 -- who is told from now on need not hear what was over before, but of what was told
 told_of as (
-    select found.* from found
+    select
+        found.*,
+        posted.severity as told_severity
+    from found
     cross join since
     left join posted
         on
@@ -59,6 +63,24 @@ changes as (
             cast(opened_on as string), ': ', explanation, ' What to do: ', remedy
         ) as text
     from told_of
+
+    union all
+
+    -- who was told of a warning has to hear that it is critical by now
+    select
+        alert_id,
+        'escalated' as change,
+        last_seen_on as changed_on,
+        severity,
+        concat(
+            'The warning of ', cast(opened_on as string), ' is critical now: ',
+            explanation, ' What to do: ', remedy
+        ) as text
+    from told_of
+    where
+        is_open
+        and severity = 'critical'
+        and told_severity = 'warning'
 
     union all
 

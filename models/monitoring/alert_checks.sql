@@ -151,7 +151,7 @@ figures as (
         ('mae_above_limit', 'mae'),
         ('worse_than_baseline', 'mae - reference_mae'),
         ('bias', 'bias'),
-        ('too_good', 'mae / nullif(reference_mae, 0)'),
+        ('too_good', 'mae / nullif(best_baseline_mae, 0)'),
         ('interval_coverage', 'interval_coverage - 0.8'),
     ] -%}
     select
