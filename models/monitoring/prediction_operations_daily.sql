@@ -94,6 +94,23 @@ misattributed as (
     group by forecasts.prediction_id
 ),
 
+-- features that are NULL without an availability report, which most games have not
+from_reports as (
+    {% for version in versions -%}
+    {% for feature in features_of(version) if feature.requires == 'availability' -%}
+    select
+        'v{{ version }}' as feature_version,
+        '{{ feature.name }}' as feature_name
+    union all
+    {% endfor -%}
+    {% endfor -%}
+    select
+        cast(null as string) as feature_version,
+        cast(null as string) as feature_name
+),
+
+-- Without what follows from who plays: of a game that is over the store has that from
+-- the box score. parity_mismatches compares it with the build that was served.
 {% for version in versions %}
 compared_v{{ version }} as (
     select
@@ -132,6 +149,11 @@ compared_v{{ version }} as (
         on
             served.prediction_id = forecasts.prediction_id
             and forecasts.feature_version = 'v{{ version }}'
+    left join from_reports
+        on
+            from_reports.feature_version = 'v{{ version }}'
+            and served.feature_name = from_reports.feature_name
+    where from_reports.feature_name is null
     group by served.prediction_id
 ),
 {% endfor %}
@@ -141,21 +163,6 @@ compared as (
     select * from compared_v{{ version }}
     {{ "union all" if not loop.last }}
     {% endfor %}
-),
-
--- features that are NULL without an availability report, which most games have not
-from_reports as (
-    {% for version in versions -%}
-    {% for feature in features_of(version) if feature.requires == 'availability' -%}
-    select
-        'v{{ version }}' as feature_version,
-        '{{ feature.name }}' as feature_name
-    union all
-    {% endfor -%}
-    {% endfor -%}
-    select
-        cast(null as string) as feature_version,
-        cast(null as string) as feature_name
 ),
 
 missing as (
