@@ -692,6 +692,9 @@ def test_contributions_sum_to_each_answer_by_its_own_model(
     assert not {"contributions", "expected_points"} & set(plain)
     log = logged(home, "prediction_log")
     assert {row["prediction_id"] for row in rows} < set(log["prediction_id"])
+    # not judged with those of the plain routes: they take longer
+    slow = {"/predict?contributions", "/predict/slate?contributions"}
+    assert set(logged(home)["route"]) == {"/predict"} | slow
 
     model = lineup.load(home).champion.scorer.model
     own = artefact.Model.contributions

@@ -150,9 +150,11 @@ class Exchange:
 
     def ask(self, found: Lineup, players: Sequence[Asked], *how: Any) -> Sequence[Row]:
         """What `found` answers, kept for the log; `how` as there. Raises UserError."""
+        # reasons take long: under a route of their own no latency is judged
+        _, is_asked_why = how or (None, False)
+        self.route = self.route.split("?")[0] + "?contributions" * is_asked_why
         self.model_id = found.champion.place.model_id
-        answers = found.answer(self.request_id, players, *how)
-        self.answers, self.unseen = answers
+        self.answers, self.unseen = found.answer(self.request_id, players, *how)
         return self.answers
 
     @property
@@ -161,9 +163,8 @@ class Exchange:
 
     def events(self) -> list[Event]:
         """Predictions, and the request: its latency is the time until this moment."""
-        answers, unseen = self.answers, self.unseen
-        if self.status != 200:
-            answers = unseen = ()
+        answers = self.answers if self.status == 200 else ()
+        unseen = self.unseen if self.status == 200 else ()
         row = {
             "request_id": self.request_id,
             "route": self.route,
