@@ -94,6 +94,14 @@ def test_config_needs_every_key(tmp_path: Path) -> None:
         training.read_config(tmp_path / "absent.yml")
 
 
+def test_a_configuration_of_before_version_2_is_read(tmp_path: Path) -> None:
+    content = yaml.safe_load(CONFIG.read_text())
+    del content["unreported_share"]
+    older = tmp_path / "training.yml"
+    older.write_text(yaml.safe_dump(content))
+    assert training.read_config(older).unreported_share == 0
+
+
 # split
 
 

@@ -76,9 +76,9 @@ class Config:
     parameters: Parameters
     num_boost_round: Annotated[int, Field(gt=0)]
     early_stopping_rounds: Annotated[int, Field(gt=0)]
-    unreported_share: Annotated[float, Field(ge=0, le=1)]
     seed: int
     min_prior_games: Annotated[int, Field(ge=0)]
+    unreported_share: Annotated[float, Field(ge=0, le=1)] = 0.0
 
     def as_json(self) -> dict[str, Any]:
         found: dict[str, Any] = json.loads(registry.canonical(asdict(self)))
