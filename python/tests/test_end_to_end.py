@@ -251,6 +251,14 @@ def test_real_data_have_all_features_for_every_row(
     assert query(home, "select count(*) from rejected_rows") == [(0,)]
 
 
+def test_the_card_says_that_the_model_knows_who_plays(
+    simulated_run: tuple[Path, str],
+) -> None:
+    [card] = (simulated_run[0] / "models/production").glob("*.card.md")
+    assert "box scores, the schedule and who plays" in card.read_text()
+    assert "box scores and the schedule only" not in card.read_text()
+
+
 def test_real_data_agree_with_the_published_baselines(
     real_run: tuple[Path, str],
 ) -> None:

@@ -110,6 +110,7 @@ def test_training_writes_a_card_with_every_section(
     assert card.startswith(f"# Model card: {FIRST}\n") and done.notes == []
     for said in ("gambling", "playoffs", "fewer than 10 ", "License | MIT", "median"):
         assert said in card
+    assert "box scores and the schedule only" in card
     assert not re.search(r"None|nan|NaT|Undefined|\{\{|%\}", card)
     assert (home.models / f"staging/{FIRST}.card.html").exists()
     assert artefact.taken(Folder(home.models)) == {artefact.Version(1, 0, 0)}
