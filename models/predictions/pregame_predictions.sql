@@ -1,7 +1,7 @@
 -- Logged predictions that are forecasts.
 with
 
--- before tip-off; without its time until 16:00 UTC, noon in the east of America.
+-- before tip-off; without its time until 16:00 UTC, 11 or 12 on the east coast.
 -- A replay by a model that was trained at a later clock is no evidence: that model
 -- may have learnt from the game.
 final as (

@@ -13,8 +13,8 @@ reports as (
     from {{ source_or_empty(relation, columns) }}
 ),
 
--- without a tip-off time, a report until 16:00 UTC counts: noon in the east of
--- America, before any game of the day
+-- without a tip-off time, a report until 16:00 UTC counts: 11 or 12 on the
+-- east coast, before any game of the day
 known_before_tip_off as (
     select
         reports.*,

@@ -45,7 +45,8 @@ def predict(
 ) -> None:
     """Predict the points of every expected player of one date.
 
-    With --since: of every player of many past dates, as if each were today.
+    With --since: of everybody who played on many past dates, as if each were today and
+    who plays had been reported.
 
     Example:
 

@@ -102,6 +102,7 @@ def replay(
 ) -> Replayed:
     """Predict the past game days from `since` to `until` as if each were today.
 
+    Who plays is known as from a report that made no mistake: by who appeared.
     Source: feature_store of the model's feature version. A repeat logs nothing twice.
     Raises UserError when the model may have learnt from one of the days.
     """
