@@ -271,6 +271,23 @@ def test_the_headline_is_what_the_live_model_did(trained_home: Home) -> None:
         assert f'<p class="rows"><span class="tag">{evidence}</span>' in html
 
 
+def test_the_headline_says_what_is_left_without_a_report(trained_home: Home) -> None:
+    fill(trained_home)
+    with duckdb.connect(str(trained_home.warehouse)) as connection:
+        connection.execute("set schema = 'nba_ml'")
+        connection.execute(
+            "create or replace table model_performance_overall as"
+            " with tested as (from model_performance_overall"
+            " where evidence = 'test' and population = 'all' and precedence = 1)"
+            " from tested union all by name select * replace ("
+            "'without_report' as population, 4.987 as mae) from tested"
+        )
+    [headline] = re.findall(
+        r'<p class="rows">(.+?)</p>', written(trained_home).read_text(), re.S
+    )
+    assert "Without an availability report it would be 4.99 (" in headline
+
+
 def test_what_comes_from_data_is_text(
     pages: dict[str, Path], chromium: Browser
 ) -> None:
