@@ -150,7 +150,7 @@ class Exchange:
 
     def ask(self, found: Lineup, players: Sequence[Asked], *how: Any) -> Sequence[Row]:
         """What `found` answers, kept for the log; `how` as there. Raises UserError."""
-        # reasons take long: under a route of their own no latency is judged
+        # reasons take long: under a route of their own they are not judged
         _, is_asked_why = how or (None, False)
         self.route = self.route.split("?")[0] + "?contributions" * is_asked_why
         self.model_id = found.champion.place.model_id
